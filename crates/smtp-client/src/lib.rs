@@ -1,0 +1,1 @@
+//! One host, one connection, transactions over it.

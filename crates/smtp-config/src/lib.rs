@@ -1,0 +1,1 @@
+//! The configuration file as written, and where it is found.

@@ -1,0 +1,1 @@
+//! From a lease to an outcome: routes, next hops, pace, Maildir.

@@ -1,0 +1,1 @@
+//! The one place where a session meets tokio and rustls.

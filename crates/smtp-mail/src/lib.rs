@@ -1,0 +1,1 @@
+//! The mail object beyond SMTP: ids, content, header fields, trace fields, outcomes, delivery reports.

@@ -1,0 +1,1 @@
+//! May this client, sender, recipient pass? Facts in, verdicts out.

@@ -1,0 +1,1 @@
+//! SMTP and LMTP syntax and both session engines, without I/O.

@@ -1,0 +1,1 @@
+//! The durable queue: log segments, sled index, schedule, leases, settlements.

@@ -1,0 +1,1 @@
+//! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.

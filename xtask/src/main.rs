@@ -1,0 +1,3 @@
+//! The build in Rust.
+
+fn main() {}
