@@ -1,1 +1,3 @@
 //! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.
+
+pub mod certificates;
