@@ -1,3 +1,4 @@
 //! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.
 
 pub mod certificates;
+pub mod listener;
