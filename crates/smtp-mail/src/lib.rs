@@ -1,1 +1,10 @@
 //! The mail object beyond SMTP: ids, content, header fields, trace fields, outcomes, delivery reports.
+//!
+//! Everything here is a value or a function on values. Nothing opens a connection, asks a clock or knows a
+//! task; the one thing that touches a disk is [`Content::chunk`], which reads a body that lies in a file.
+
+mod content;
+mod id;
+
+pub use content::{Body, Content};
+pub use id::{IdError, MessageId, MessageIds, RecipientId};
