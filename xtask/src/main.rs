@@ -1,3 +1,49 @@
-//! The build in Rust.
+//! The build in Rust: `cargo xtask COMMAND`.
+//!
+//! Everything that a build needs beyond cargo itself lives here, so that a person, an editor and the
+//! continuous build run the same code. `cargo xtask ci` is all of it.
 
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for the terminal: what it finds is what it prints"
+)]
+
+mod ci;
+mod process;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The build in Rust: checks, generated documents, benches, torture.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run every check, in order, and stop at the first that fails
+    Ci(ci::Arguments),
+    /// Hold the sources against the rules of this repository: arrows, sizes, documents, dependencies
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.task {
+        Task::Ci(arguments) => ci::run(&arguments),
+        Task::Tidy => tidy::run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

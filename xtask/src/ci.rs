@@ -1,0 +1,193 @@
+//! `cargo xtask ci`: every check, in order.
+//!
+//! The cheap checks come first, so that a slip shows early. Each step has a headline and its time; the first
+//! that fails ends the run, and the last line counts.
+
+mod fuzz;
+mod packages;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::{process, tidy};
+
+/// What of the checks to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these steps (repeat, or separate by commas); without it, all
+    #[arg(long, value_delimiter = ',', value_name = "STEP")]
+    only: Vec<String>,
+    /// List the steps and stop
+    #[arg(long)]
+    list: bool,
+}
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    step("format", "rustfmt finds nothing to change", || {
+        process::run(&mut process::cargo(["fmt", "--all", "--check"]))
+    }),
+    step("tidy", "arrows, sizes, documents, dependencies", tidy_step),
+    step(
+        "packages",
+        "Debian packages of the end-to-end tests",
+        packages::install,
+    ),
+    step("clippy", "no warning in any target", || {
+        process::run(
+            process::cargo([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--quiet",
+                "--",
+            ])
+            .args(["-D", "warnings"]),
+        )
+    }),
+    step("doc", "the documentation builds without a warning", || {
+        process::run(
+            process::cargo(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    }),
+    step("test", "unit, integration and documentation tests", || {
+        process::run(&mut process::cargo([
+            "test",
+            "--workspace",
+            "--locked",
+            "--quiet",
+        ]))
+    }),
+    step("release", "the release build", || {
+        process::run(&mut process::cargo([
+            "build",
+            "--release",
+            "--locked",
+            "-p",
+            "smtp-server",
+            "-p",
+            "smtpctl",
+        ]))
+    }),
+    step("demo", "the demo delivers, retries and bounces", || {
+        process::run(&mut process::cargo([
+            "run",
+            "--release",
+            "--locked",
+            "--quiet",
+            "-p",
+            "smtp-server",
+            "--",
+            "demo",
+            "--check",
+        ]))
+    }),
+    step(
+        "programs",
+        "other people's programs send and fetch mail",
+        || {
+            process::run(
+                process::cargo([
+                    "test",
+                    "--locked",
+                    "-p",
+                    "smtp-server",
+                    "--test",
+                    "programs",
+                    "--",
+                ])
+                .args(["--ignored"]),
+            )
+        },
+    ),
+    step("fuzz", "a few seconds of every fuzz target", fuzz::smoke),
+];
+
+const fn step(name: &'static str, what: &'static str, run: fn() -> Result<()>) -> Step {
+    Step { name, what, run }
+}
+
+/// Runs the steps that were asked for.
+///
+/// # Errors
+/// When a step is asked for that does not exist. A step that fails is the exit code.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if arguments.list {
+        for step in STEPS {
+            println!("{:<10} {}", step.name, step.what);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let steps = chosen(&arguments.only)?;
+    let mut done: Vec<(&str, Duration)> = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        println!(
+            "\n=== {}/{} {}: {}",
+            number + 1,
+            steps.len(),
+            step.name,
+            step.what
+        );
+        let start = Instant::now();
+        if let Err(error) = (step.run)() {
+            eprintln!(
+                "\n=== {} failed after {}",
+                step.name,
+                seconds(start.elapsed())
+            );
+            eprintln!("error: {error:#}");
+            eprintln!("again: cargo xtask ci --only {}", step.name);
+            summarize(&done);
+            println!("{} passed, 1 failed", done.len());
+            return Ok(ExitCode::FAILURE);
+        }
+        done.push((step.name, start.elapsed()));
+    }
+    summarize(&done);
+    println!("{} passed, 0 failed", done.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
+    if let Some(unknown) = only
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != **name))
+    {
+        bail!("no step `{unknown}`; `cargo xtask ci --list` shows them");
+    }
+    let steps = STEPS.iter();
+    Ok(steps
+        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
+        .collect())
+}
+
+fn summarize(done: &[(&str, Duration)]) {
+    println!();
+    for (name, time) in done {
+        println!("{name:<10} {:>8}", seconds(*time));
+    }
+    let total: Duration = done.iter().map(|(_, time)| *time).sum();
+    println!("{:<10} {:>8}", "total", seconds(total));
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn tidy_step() -> Result<()> {
+    let findings = tidy::findings()?;
+    if findings == 0 {
+        Ok(())
+    } else {
+        bail!("{findings} findings")
+    }
+}
