@@ -2,3 +2,5 @@
 
 pub mod certificates;
 pub mod listener;
+pub mod log;
+pub mod metrics;

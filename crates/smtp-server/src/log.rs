@@ -1,0 +1,20 @@
+//! What the daemon says of its work: one event for each thing that happens to a session or a message, with typed fields,
+//! rendered as JSON or for people.
+//!
+//! An event is a function here, so that its name and its fields are the same wherever it happens. Fields that only we
+//! write come first, text that a peer can choose comes last, and [`record`] escapes it: no peer can forge a line or a
+//! field.
+
+mod escape;
+mod event;
+mod layer;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use self::event::{
+    Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, closed, connected, delay_notice,
+    message_done, received, refused, tls_established,
+};
+pub use self::layer::{LogError, LogLayer, install};
+pub use self::record::{Format, Record, Value};

@@ -1,0 +1,271 @@
+//! The events. Each function is one line of the log.
+
+use std::fmt::{self, Display};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+use tracing::field::DisplayValue;
+use tracing::{info, warn};
+
+use crate::metrics::{AttemptResult, DeliveryClass, Service, Stage};
+
+/// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// The next one. They count up from the second in which the first was asked for.
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        if LAST.load(Ordering::Relaxed) == 0 {
+            let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+            let _ = LAST.compare_exchange(0, seconds << 24, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+impl Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+/// What identifies a session in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// What the listener is for.
+    pub service: Service,
+    /// The address of the client.
+    pub peer: SocketAddr,
+}
+
+/// A client has connected.
+pub fn connected(session: &Session) {
+    tracing::debug!(
+        event = "connected",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+    );
+}
+
+/// A TLS handshake with a client is done. `version` and `cipher_suite` are the names that TLS gives them.
+pub fn tls_established(session: &Session, version: &str, cipher_suite: &str) {
+    tracing::debug!(
+        event = "tls",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        version,
+        cipher_suite,
+    );
+}
+
+/// How a session ended.
+#[derive(Clone, Copy)]
+pub struct Closed<'a> {
+    /// Why ("quit", "end of stream", the deadline that passed).
+    pub reason: &'a dyn Display,
+    /// Messages that were accepted.
+    pub messages: u64,
+    /// Commands and messages that were refused.
+    pub refused: u64,
+    /// How long it was open.
+    pub duration: Duration,
+}
+
+/// A session has ended.
+pub fn closed(session: &Session, end: Closed<'_>) {
+    info!(
+        event = "closed",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        messages = end.messages,
+        refused = end.refused,
+        seconds = end.duration.as_secs_f64(),
+        reason = %end.reason,
+    );
+}
+
+/// What was refused, and why.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Where in the session.
+    pub stage: Stage,
+    /// The code of the reply.
+    pub code: u16,
+    /// The enhanced status of the reply.
+    pub status: Option<&'a dyn Display>,
+    /// Why, in our words: the rule or the limit.
+    pub reason: &'a dyn Display,
+    /// The name after EHLO or HELO.
+    pub hello: Option<&'a dyn Display>,
+    /// The reverse-path, when MAIL has come so far.
+    pub reverse_path: Option<&'a dyn Display>,
+    /// The forward-path that was refused.
+    pub forward_path: Option<&'a dyn Display>,
+}
+
+/// A connection, a command or a message was refused.
+pub fn refused(session: &Session, refused: Refused<'_>) {
+    info!(
+        event = "refused",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        stage = refused.stage.as_str(),
+        code = u64::from(refused.code),
+        status = refused.status.map(shown),
+        reason = %refused.reason,
+        hello = refused.hello.map(shown),
+        reverse_path = refused.reverse_path.map(shown),
+        forward_path = refused.forward_path.map(shown),
+    );
+}
+
+/// A message that was accepted.
+#[derive(Clone, Copy)]
+pub struct Received<'a> {
+    /// Its id in the queue.
+    pub message: &'a dyn Display,
+    /// Octets of its content.
+    pub octets: u64,
+    /// How many recipients were accepted.
+    pub recipients: usize,
+    /// The TLS version, if there was TLS.
+    pub tls: Option<&'a str>,
+    /// The name after EHLO or HELO.
+    pub hello: Option<&'a dyn Display>,
+    /// The reverse-path.
+    pub reverse_path: &'a dyn Display,
+    /// The Message-ID field, as the message has it.
+    pub message_id_field: Option<&'a str>,
+}
+
+/// A message is durable, and its 250 is on the way.
+pub fn received(session: &Session, received: Received<'_>) {
+    info!(
+        event = "received",
+        message = %received.message,
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        octets = received.octets,
+        recipients = received.recipients as u64,
+        tls = received.tls,
+        hello = received.hello.map(shown),
+        reverse_path = %received.reverse_path,
+        message_id_field = received.message_id_field,
+    );
+}
+
+/// What came of an attempt for one recipient.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The id of the recipient ("ID.n").
+    pub recipient: &'a dyn Display,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// Into a mailbox, or to another server.
+    pub class: DeliveryClass,
+    /// The lane in which it was tried.
+    pub lane: &'a dyn Display,
+    /// How many attempts there were with this one.
+    pub attempts: u32,
+    /// Time since the message was received.
+    pub age: Duration,
+    /// When it is tried again.
+    pub due: Option<SystemTime>,
+    /// The enhanced status.
+    pub status: &'a dyn Display,
+    /// The TLS version to the next hop, if there was TLS.
+    pub tls: Option<&'a str>,
+    /// The next hop: its name, and its address where there was a connection.
+    pub host: Option<&'a dyn Display>,
+    /// The reverse-path.
+    pub reverse_path: &'a dyn Display,
+    /// The forward-path that was tried.
+    pub forward_path: &'a dyn Display,
+    /// The forward-path as it was received, where an alias changed it.
+    pub original: Option<&'a dyn Display>,
+    /// What the next hop or the mailbox said, or what went wrong.
+    pub text: &'a dyn Display,
+}
+
+/// An attempt has ended for one recipient: the event is `delivered`, `deferred`, `failed` or `expired`.
+pub fn attempt(attempt: Attempt<'_>) {
+    info!(
+        event = attempt.result.as_str(),
+        recipient = %attempt.recipient,
+        class = attempt.class.as_str(),
+        lane = %attempt.lane,
+        attempts = u64::from(attempt.attempts),
+        age_seconds = attempt.age.as_secs_f64(),
+        due = attempt.due.map(|due| tracing::field::display(Rfc3339(due))),
+        status = %attempt.status,
+        tls = attempt.tls,
+        host = attempt.host.map(shown),
+        reverse_path = %attempt.reverse_path,
+        forward_path = %attempt.forward_path,
+        original = attempt.original.map(shown),
+        text = %attempt.text,
+    );
+}
+
+/// A report about a delay has been put into the queue for a message.
+pub fn delay_notice(message: &dyn Display, report: &dyn Display) {
+    info!(event = "delay_notice", message = %message, report = %report);
+}
+
+/// A message has left the queue: nothing is owed for it any more. `report` is the DSN that its failures made.
+pub fn message_done(message: &dyn Display, report: Option<&dyn Display>) {
+    info!(event = "done", message = %message, report = report.map(shown));
+}
+
+/// What somebody did by the admin socket.
+#[derive(Clone, Copy)]
+pub struct Act<'a> {
+    /// The user id of the process that asked.
+    pub uid: u32,
+    /// What was asked ("pause", "remove").
+    pub act: &'a str,
+    /// On what, in words.
+    pub target: &'a dyn Display,
+    /// How many deliveries were changed by it.
+    pub changed: u64,
+    /// The reason that was given.
+    pub reason: Option<&'a str>,
+}
+
+/// Somebody changed something by the admin socket.
+pub fn act(act: Act<'_>) {
+    warn!(
+        event = "act",
+        uid = u64::from(act.uid),
+        act = act.act,
+        changed = act.changed,
+        target = %act.target,
+        reason = act.reason,
+    );
+}
+
+fn shown(value: &dyn Display) -> DisplayValue<&dyn Display> {
+    tracing::field::display(value)
+}
+
+struct Rfc3339(SystemTime);
+
+impl Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Timestamp::try_from(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => f.write_str("-"),
+        }
+    }
+}

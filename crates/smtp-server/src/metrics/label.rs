@@ -1,0 +1,277 @@
+//! The label values of the metrics. Every label is one of these enumerations (or a reply code, or the name of a
+//! certificate in the configuration), never text from a peer, so the number of series is bounded by construction.
+
+use std::fmt::{self, Write as _};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+
+/// Declares an enumeration whose variants have one name each, used in metrics, log and JSON alike.
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name in metrics, log and JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+                encoder.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+names! {
+    /// What a listener is for.
+    Service {
+        /// Mail from other servers (RFC 5321).
+        Mx = "mx",
+        /// Mail from people and programs (RFC 6409).
+        Submission = "submission",
+    }
+}
+
+names! {
+    /// The verb of a command that the server loop answers, as far as it is known.
+    Verb {
+        /// HELO.
+        Helo = "helo",
+        /// EHLO.
+        Ehlo = "ehlo",
+        /// STARTTLS.
+        StartTls = "starttls",
+        /// MAIL.
+        Mail = "mail",
+        /// RCPT.
+        Rcpt = "rcpt",
+        /// DATA: the command itself.
+        Data = "data",
+        /// The end of the mail data: the answer that accepts or refuses the message.
+        Message = "message",
+        /// Any other verb, whatever the client wrote.
+        Other = "other",
+    }
+}
+
+names! {
+    /// The class of a reply (RFC 5321 §4.2.1): the first digit of its code.
+    Class {
+        /// 2yz.
+        Completion = "2",
+        /// 3yz.
+        Intermediate = "3",
+        /// 4yz.
+        Transient = "4",
+        /// 5yz.
+        Permanent = "5",
+    }
+}
+
+impl Class {
+    /// The class of a reply code; a code below 300 is a completion, one of 500 or more is permanent.
+    pub const fn of(code: u16) -> Self {
+        match code {
+            0..300 => Self::Completion,
+            300..400 => Self::Intermediate,
+            400..500 => Self::Transient,
+            _ => Self::Permanent,
+        }
+    }
+}
+
+names! {
+    /// Where in a session something was refused.
+    Stage {
+        /// Before the greeting.
+        Connect = "connect",
+        /// EHLO or HELO.
+        Hello = "hello",
+        /// STARTTLS.
+        StartTls = "starttls",
+        /// MAIL.
+        Mail = "mail",
+        /// RCPT.
+        Rcpt = "rcpt",
+        /// DATA: before any content.
+        Data = "data",
+        /// After the content: the answer to the final dot.
+        Message = "message",
+    }
+}
+
+names! {
+    /// How an attempt ended for one recipient.
+    AttemptResult {
+        /// In the mailbox, or taken over by the next hop.
+        Delivered = "delivered",
+        /// Not now: it is tried again.
+        Deferred = "deferred",
+        /// Refused for good.
+        Failed = "failed",
+        /// Given up because its time was over.
+        Expired = "expired",
+    }
+}
+
+names! {
+    /// Which half of the delivery it was.
+    DeliveryClass {
+        /// Into a mailbox of this machine (the MDA).
+        Local = "local",
+        /// To another server (the MTA).
+        Remote = "remote",
+    }
+}
+
+names! {
+    /// Who opened the connection.
+    Direction {
+        /// The peer: we are the server.
+        In = "in",
+        /// We: we are the client.
+        Out = "out",
+    }
+}
+
+names! {
+    /// The protocol version of a TLS session.
+    TlsVersion {
+        /// RFC 5246.
+        V12 = "1.2",
+        /// RFC 8446.
+        V13 = "1.3",
+        /// None of these.
+        Other = "other",
+    }
+}
+
+impl TlsVersion {
+    /// Reads the usual names: "TLSv1.3", "`TLSv1_3`", "1.3".
+    pub fn from_name(name: &str) -> Self {
+        let digits = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+        match digits {
+            "1.2" | "1_2" => Self::V12,
+            "1.3" | "1_3" => Self::V13,
+            _ => Self::Other,
+        }
+    }
+}
+
+names! {
+    /// Which report was sent (RFC 3464).
+    DsnKind {
+        /// A failure.
+        Failed = "failed",
+        /// A delay.
+        Delayed = "delayed",
+    }
+}
+
+names! {
+    /// How a reload of the configuration ended.
+    ReloadResult {
+        /// The new configuration is in force.
+        Ok = "ok",
+        /// The old configuration stays in force.
+        Failed = "failed",
+    }
+}
+
+names! {
+    /// What a message in the queue is waiting for.
+    QueueState {
+        /// Its next attempt is due.
+        Due = "due",
+        /// It was deferred or is new, and its next attempt has a time.
+        Scheduled = "scheduled",
+        /// An attempt is under way.
+        InFlight = "in_flight",
+        /// Somebody has to release it.
+        Held = "held",
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByService {
+    pub service: Service,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByCommand {
+    pub verb: Verb,
+    pub class: Class,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByReject {
+    pub stage: Stage,
+    pub code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByDelivery {
+    pub result: AttemptResult,
+    pub class: DeliveryClass,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByClass {
+    pub class: DeliveryClass,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByTls {
+    pub dir: Direction,
+    pub version: TlsVersion,
+    pub verified: YesNo,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByDirection {
+    pub dir: Direction,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByKind {
+    pub kind: DsnKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByReload {
+    pub result: ReloadResult,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByState {
+    pub state: QueueState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByCertificate {
+    pub certificate: String,
+}
+
+/// A boolean label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct YesNo(pub bool);
+
+impl EncodeLabelValue for YesNo {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(if self.0 { "yes" } else { "no" })
+    }
+}
