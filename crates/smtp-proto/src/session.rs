@@ -1,0 +1,129 @@
+//! What both engines have in common: the law of use, deadlines, and what is known of TLS.
+
+use std::fmt;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+/// A protocol engine without I/O and without a clock.
+///
+/// The caller owns the input buffer and follows one law, in a loop:
+///
+/// 1. [`handle_input`](Self::handle_input) until it returns `None`; each event is dealt with before the next call;
+/// 2. [`poll_transmit`](Self::poll_transmit) until it returns `None`, writing each piece out whole before the next
+///    call, while it goes on reading;
+/// 3. if anything was written, begin again at 1: some events (the end of the session, the wish for more mail data)
+///    come only when all output has left;
+/// 4. wait for octets (then 1), for the end of the stream ([`handle_eof`](Self::handle_eof)), or for the deadline
+///    of [`poll_timeout`](Self::poll_timeout) ([`handle_timeout`](Self::handle_timeout)); after either, begin again
+///    at 1, since more than one event may be owed.
+///
+/// The last event of every session is its `Closed`; after it nothing is taken and nothing is sent.
+pub trait Session {
+    /// What the engine tells its caller.
+    type Event;
+
+    /// Takes what it can from the front of `input` and returns the first event found.
+    ///
+    /// What stays in `input` is an incomplete line, or commands that wait until the last event is answered. The next
+    /// call must find it there, with whatever has been read since appended.
+    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Self::Event>;
+
+    /// The peer has ended its stream, or the transport is lost. Ends the session in every state; nothing that may
+    /// still stand in the input buffer is run.
+    fn handle_eof(&mut self) -> Option<Self::Event>;
+
+    /// Time has passed. Does nothing before the deadline of [`poll_timeout`](Self::poll_timeout).
+    fn handle_timeout(&mut self, now: Instant) -> Option<Self::Event>;
+
+    /// The next piece to write. Each call says that all earlier pieces have been written, which is progress
+    /// (RFC 5321 §4.5.3.2.5).
+    fn poll_transmit(&mut self, now: Instant) -> Option<Bytes>;
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due, if no octet comes or goes before; `None` while the
+    /// session waits for its own caller.
+    fn poll_timeout(&self) -> Option<Deadline>;
+}
+
+/// A moment at which a session gives up waiting, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// When.
+    pub at: Instant,
+    /// What has not come until then; it goes to the log.
+    pub reason: Timer,
+}
+
+/// What a session waits for: one name for each time limit of RFC 5321 §4.5.3.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// Client: the 220 that opens the session (§4.5.3.2.1).
+    Greeting,
+    /// Client: the reply to EHLO or HELO.
+    Hello,
+    /// Client: the reply to STARTTLS. Both sides: the TLS handshake.
+    StartTls,
+    /// Client: the reply to MAIL (§4.5.3.2.2), or to a RSET before it.
+    Mail,
+    /// Client: the reply to RCPT (§4.5.3.2.3).
+    Rcpt,
+    /// Client: the 354 to DATA (§4.5.3.2.4).
+    DataInitiation,
+    /// Client: room to write the next piece of mail data (§4.5.3.2.5). Server: the next octets of mail data.
+    DataBlock,
+    /// Client: the reply to the end of mail data (§4.5.3.2.6).
+    DataTermination,
+    /// Client: the reply to QUIT.
+    Quit,
+    /// Server: the next command line (§4.5.3.2.7).
+    Command,
+    /// The peer takes no output.
+    Transmit,
+}
+
+impl Timer {
+    /// The name as it stands in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Greeting => "greeting",
+            Self::Hello => "hello",
+            Self::StartTls => "starttls",
+            Self::Mail => "mail",
+            Self::Rcpt => "rcpt",
+            Self::DataInitiation => "data_initiation",
+            Self::DataBlock => "data_block",
+            Self::DataTermination => "data_termination",
+            Self::Quit => "quit",
+            Self::Command => "command",
+            Self::Transmit => "transmit",
+        }
+    }
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the TLS layer found out, for decisions, trace fields and logs. The engine itself needs only that there is TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TlsFacts {
+    /// The protocol version, as `TLSv1.3`.
+    pub version: String,
+    /// The cipher suite by its registered name, as `TLS_AES_256_GCM_SHA384`.
+    pub cipher_suite: String,
+    /// The key exchange group, as `X25519MLKEM768`.
+    pub key_exchange: Option<String>,
+    /// The server name that the client sent (SNI) or asked for.
+    pub server_name: Option<String>,
+    /// Whether the peer's certificate was verified for its name.
+    pub verified: bool,
+}
+
+/// The caller answers a question that is not, or no longer, asked: the peer has gone meanwhile, the session was
+/// closed, or another answer was due. Never a reason to stop the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no event waits for this answer")]
+pub struct NotAwaited;
