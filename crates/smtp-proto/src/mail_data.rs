@@ -83,13 +83,7 @@ pub struct Unstuffer {
 impl Unstuffer {
     /// Begins behind the CRLF of the DATA command, for content of at most `octets_max` octets.
     pub fn new(octets_max: u64) -> Self {
-        Self {
-            at_line_start: true,
-            line_octets: 0,
-            octets_max,
-            facts: ContentFacts::default(),
-            fault: None,
-        }
+        Self { at_line_start: true, line_octets: 0, octets_max, facts: ContentFacts::default(), fault: None }
     }
 
     /// What has been found so far; complete after [`MailDataPiece::End`], if there is no fault.
@@ -141,8 +135,7 @@ impl Unstuffer {
                 continue;
             }
             run.line_ends += 1;
-            self.facts
-                .lines(&mut self.line_octets, lf + 1 - run.octets, true);
+            self.facts.lines(&mut self.line_octets, lf + 1 - run.octets, true);
             run.octets = lf + 1;
             if input.get(run.octets) == Some(&b'.') {
                 self.at_line_start = true;
@@ -151,8 +144,7 @@ impl Unstuffer {
         }
         if decided > 0 {
             self.at_line_start = run.octets == decided;
-            self.facts
-                .lines(&mut self.line_octets, decided - run.octets, false);
+            self.facts.lines(&mut self.line_octets, decided - run.octets, false);
             run.octets = decided;
         }
         run
@@ -190,9 +182,7 @@ struct Run {
 impl Run {
     /// Whether there is no fault: each CR belongs to a line end, since there are as many of them.
     fn is_clean(&self, octets: &[u8]) -> bool {
-        !self.bare_lf
-            && memchr_iter(b'\r', octets).count() == self.line_ends
-            && memchr(0, octets).is_none()
+        !self.bare_lf && memchr_iter(b'\r', octets).count() == self.line_ends && memchr(0, octets).is_none()
     }
 }
 

@@ -30,12 +30,7 @@ fn read_limited<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, octets_max: u64)
         assert!(ended || input.len() <= 2, "nothing but the undecided waits");
     }
     let facts = (ended && unstuffer.fault().is_none()).then(|| unstuffer.facts());
-    Read {
-        content,
-        facts,
-        fault: unstuffer.fault(),
-        rest: ended.then(|| input.to_vec()),
-    }
+    Read { content, facts, fault: unstuffer.fault(), rest: ended.then(|| input.to_vec()) }
 }
 
 fn read(wire: &[u8]) -> Read {
@@ -75,14 +70,7 @@ fn the_first_line_is_unstuffed_and_the_last_line_keeps_its_end() {
 fn facts_are_those_of_the_content() {
     let read = read(b"..a\r\nlonger line\r\n\xC3\xA9\r\n.\r\n");
     let facts = read.facts.unwrap();
-    assert_eq!(
-        facts,
-        ContentFacts {
-            octets: 21,
-            longest_line_octets: 13,
-            eight_bit: true
-        }
-    );
+    assert_eq!(facts, ContentFacts { octets: 21, longest_line_octets: 13, eight_bit: true });
     assert_eq!(ContentFacts::of(&read.content), facts);
 }
 
@@ -114,16 +102,8 @@ fn what_other_servers_take_for_an_end_is_none() {
 fn a_faulty_message_is_read_to_its_true_end() {
     for (wire, content, fault) in [
         (&b"a\r\r\n.\r\nX"[..], &b"a"[..], ContentFault::BareLineEnd),
-        (
-            b"a\r\n.\r\r\nb\r\n.\r\nX",
-            b"a\r\n",
-            ContentFault::BareLineEnd,
-        ),
-        (
-            b"a\r\n.\nMAIL\r\n.\r\nX",
-            b"a\r\n",
-            ContentFault::BareLineEnd,
-        ),
+        (b"a\r\n.\r\r\nb\r\n.\r\nX", b"a\r\n", ContentFault::BareLineEnd),
+        (b"a\r\n.\nMAIL\r\n.\r\nX", b"a\r\n", ContentFault::BareLineEnd),
         (b"a\nb\r\n.\r\nX", b"a", ContentFault::BareLineEnd),
         (b"a\rb\nc\r\n.\r\nX", b"a", ContentFault::BareLineEnd),
         (b"a\0b\r\n.\r\nX", b"a", ContentFault::Nul),
@@ -132,12 +112,7 @@ fn a_faulty_message_is_read_to_its_true_end() {
         let read = read(wire);
         assert_eq!(read.content, content, "{}", wire.escape_ascii());
         assert_eq!(read.fault, Some(fault), "{}", wire.escape_ascii());
-        assert_eq!(
-            read.rest.as_deref(),
-            Some(&b"X"[..]),
-            "{}",
-            wire.escape_ascii()
-        );
+        assert_eq!(read.rest.as_deref(), Some(&b"X"[..]), "{}", wire.escape_ascii());
         assert_cuts_do_not_matter(wire, u64::MAX);
     }
 }
@@ -156,12 +131,7 @@ fn the_smuggling_corpus_holds_in_every_cut() {
                 assert_eq!(read.rest.as_deref(), Some(&wire[1 + before.len() + 3..]));
                 assert_eq!(read.fault.is_some(), before != b"\r\n");
             } else {
-                assert_eq!(
-                    read.rest.as_deref(),
-                    Some(&b"NOOP"[..]),
-                    "{}",
-                    wire.escape_ascii()
-                );
+                assert_eq!(read.rest.as_deref(), Some(&b"NOOP"[..]), "{}", wire.escape_ascii());
                 assert!(read.fault.is_some(), "{}", wire.escape_ascii());
             }
         }
@@ -218,16 +188,7 @@ fn dots_are_put_in_wherever_the_pieces_are_cut() {
 
 #[test]
 fn nothing_bare_leaves() {
-    for content in [
-        &b"a\nb\r\n"[..],
-        b"a\rb\r\n",
-        b"\n",
-        b"a\r",
-        b"a\r\r\n",
-        b"\n.\r\n",
-        b"a\0\r\n",
-        b"a\n\r",
-    ] {
+    for content in [&b"a\nb\r\n"[..], b"a\rb\r\n", b"\n", b"a\r", b"a\r\r\n", b"\n.\r\n", b"a\0\r\n", b"a\n\r"] {
         assert!(stuffed(&[content]).is_err(), "{}", content.escape_ascii());
         for cut in 0..=content.len() {
             assert!(stuffed(&[&content[..cut], &content[cut..]]).is_err());

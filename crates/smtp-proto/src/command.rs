@@ -1,0 +1,250 @@
+//! Commands (RFC 5321 §4.1.1) and STARTTLS (RFC 3207).
+
+use std::fmt::{self, Write as _};
+
+use bytes::BytesMut;
+
+use crate::domain::Domain;
+use crate::error::SyntaxError;
+use crate::parameter::{MailParameters, RcptParameters};
+use crate::path::{ForwardPath, ReversePath};
+use crate::syntax;
+
+/// One command line (RFC 5321 §4.1.1, RFC 3207 §4, RFC 2033 §4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Command {
+    /// EHLO, HELO or LHLO: who the client says it is (RFC 5321 §4.1.1.1).
+    Hello(Hello),
+    /// MAIL: a transaction begins (RFC 5321 §4.1.1.2).
+    Mail(Mail),
+    /// RCPT: a recipient (RFC 5321 §4.1.1.3).
+    Rcpt(Rcpt),
+    /// DATA: the mail data follows (RFC 5321 §4.1.1.4).
+    Data,
+    /// RSET: the transaction is given up (RFC 5321 §4.1.1.5).
+    Rset,
+    /// QUIT: the session ends (RFC 5321 §4.1.1.10).
+    Quit,
+    /// NOOP. Its argument is checked and dropped (RFC 5321 §4.1.1.9).
+    Noop,
+    /// HELP (RFC 5321 §4.1.1.8).
+    Help(Option<Argument>),
+    /// VRFY: is there such a user? (RFC 5321 §4.1.1.6)
+    Vrfy(Argument),
+    /// EXPN: who is on this list? (RFC 5321 §4.1.1.7)
+    Expn(Argument),
+    /// STARTTLS: what follows is TLS (RFC 3207 §4).
+    StartTls,
+}
+
+impl Command {
+    /// Reads one command line, given without its CRLF. Any octets may be given.
+    ///
+    /// White space at the end of the line is ignored (RFC 5321 §4.1.1).
+    ///
+    /// # Errors
+    ///
+    /// What is wrong and where; [`SyntaxError::reply`] is the answer to it.
+    pub fn parse(line: &[u8]) -> Result<Self, SyntaxError> {
+        syntax::whole(syntax::command::without_trailing_space(line), syntax::command::command)
+    }
+
+    /// Writes the command line, without CRLF. [`Command::parse`] gives the same command back.
+    pub fn encode(&self, output: &mut BytesMut) {
+        match self {
+            Self::Hello(hello) => hello.encode(output),
+            Self::Mail(mail) => mail.encode(output),
+            Self::Rcpt(rcpt) => rcpt.encode(output),
+            Self::Help(Some(argument)) => write_line(output, format_args!("HELP {argument}")),
+            Self::Vrfy(argument) => write_line(output, format_args!("VRFY {argument}")),
+            Self::Expn(argument) => write_line(output, format_args!("EXPN {argument}")),
+            Self::Data | Self::Rset | Self::Quit | Self::Noop | Self::Help(None) | Self::StartTls => {
+                output.extend_from_slice(self.verb().as_bytes());
+            }
+        }
+    }
+
+    /// The first word of the line, in capitals.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Hello(hello) => hello.kind.verb(),
+            Self::Mail(_) => "MAIL",
+            Self::Rcpt(_) => "RCPT",
+            Self::Data => "DATA",
+            Self::Rset => "RSET",
+            Self::Quit => "QUIT",
+            Self::Noop => "NOOP",
+            Self::Help(_) => "HELP",
+            Self::Vrfy(_) => "VRFY",
+            Self::Expn(_) => "EXPN",
+            Self::StartTls => "STARTTLS",
+        }
+    }
+}
+
+fn write_line(output: &mut BytesMut, line: fmt::Arguments<'_>) {
+    output.write_fmt(line).expect("a BytesMut grows as it is written to");
+}
+
+/// Which greeting command it was: it decides which extensions there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HelloKind {
+    /// HELO: SMTP without extensions.
+    Helo,
+    /// EHLO: SMTP with extensions.
+    Ehlo,
+    /// LHLO: LMTP (RFC 2033 §4.1).
+    Lhlo,
+}
+
+impl HelloKind {
+    /// The command's first word.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Helo => "HELO",
+            Self::Ehlo => "EHLO",
+            Self::Lhlo => "LHLO",
+        }
+    }
+}
+
+/// EHLO, HELO or LHLO with the name that the client gave (RFC 5321 §4.1.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Hello {
+    /// Which of the three commands it was.
+    pub kind: HelloKind,
+    /// Who the client says it is.
+    pub name: HelloName,
+}
+
+impl Hello {
+    /// Writes the command line, without CRLF.
+    pub fn encode(&self, output: &mut BytesMut) {
+        write_line(output, format_args!("{} {}", self.kind.verb(), self.name));
+    }
+}
+
+/// The name that a client gave: printable ASCII without space, 1 to 255 octets, whatever else it is.
+///
+/// This is the one lenient argument. RFC 5321 §4.1.4 forbids to refuse a client for a name that does not verify, and clients in use send
+/// names with underscores, with a hyphen at an end, or with a final dot. Policy may weigh what [`HelloName::domain`] says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HelloName {
+    text: Box<str>,
+    domain: Option<Domain>,
+}
+
+impl HelloName {
+    pub(crate) fn from_parsed(text: &str, domain: Option<Domain>) -> Self {
+        Self { text: text.into(), domain }
+    }
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    ///
+    /// [`SyntaxReason::HelloName`](crate::SyntaxReason::HelloName) where it is empty, over 255 octets, or not printable ASCII without space.
+    pub fn parse(octets: &[u8]) -> Result<Self, SyntaxError> {
+        syntax::whole(octets, syntax::command::hello_name)
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The domain or address literal that it is, where it is one. A final dot is permitted, and left out here.
+    pub fn domain(&self) -> Option<&Domain> {
+        self.domain.as_ref()
+    }
+}
+
+impl fmt::Display for HelloName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::str::FromStr for HelloName {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text.as_bytes())
+    }
+}
+
+/// MAIL: a transaction begins (RFC 5321 §4.1.1.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mail {
+    /// Where failures are reported to.
+    pub reverse_path: ReversePath,
+    /// The parameters of extensions.
+    pub parameters: MailParameters,
+}
+
+impl Mail {
+    /// A MAIL command without parameters.
+    pub fn new(reverse_path: ReversePath) -> Self {
+        Self { reverse_path, parameters: MailParameters::default() }
+    }
+
+    /// Reads a whole MAIL command line, given without its CRLF.
+    pub fn parse(line: &[u8]) -> Result<Self, SyntaxError> {
+        syntax::whole(syntax::command::without_trailing_space(line), syntax::command::mail_command)
+    }
+
+    /// Writes the command line, without CRLF. [`Mail::parse`] gives the same command back.
+    pub fn encode(&self, output: &mut BytesMut) {
+        write_line(output, format_args!("MAIL FROM:{}{}", self.reverse_path, self.parameters));
+    }
+}
+
+/// RCPT: a recipient (RFC 5321 §4.1.1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Rcpt {
+    /// Whom the message is for.
+    pub forward_path: ForwardPath,
+    /// The parameters of extensions.
+    pub parameters: RcptParameters,
+}
+
+impl Rcpt {
+    /// A RCPT command without parameters.
+    pub fn new(forward_path: ForwardPath) -> Self {
+        Self { forward_path, parameters: RcptParameters::default() }
+    }
+
+    /// Reads a whole RCPT command line, given without its CRLF.
+    pub fn parse(line: &[u8]) -> Result<Self, SyntaxError> {
+        syntax::whole(syntax::command::without_trailing_space(line), syntax::command::rcpt_command)
+    }
+
+    /// Writes the command line, without CRLF. [`Rcpt::parse`] gives the same command back.
+    pub fn encode(&self, output: &mut BytesMut) {
+        write_line(output, format_args!("RCPT TO:{}", self.forward_path));
+    }
+}
+
+/// The argument of VRFY, EXPN or HELP: text without control characters, and without space at its end (RFC 5321 §4.1.1.6).
+///
+/// It is not read further: VRFY and EXPN are answered without looking (RFC 5321 §7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Argument(Box<str>);
+
+impl Argument {
+    pub(crate) fn from_parsed(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Argument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,47 @@
+//! Limits on sizes and numbers (RFC 5321 §4.5.3.1).
+
+/// Octets of a local part at most (RFC 5321 §4.5.3.1.1).
+pub const LOCAL_PART_OCTETS: usize = 64;
+/// Octets of a domain at most (RFC 5321 §4.5.3.1.2).
+pub const DOMAIN_OCTETS: usize = 255;
+/// Characters of a label of a domain at most (RFC 1035 §2.3.4).
+pub const LABEL_OCTETS: usize = 63;
+/// Octets of a path at most, with its brackets (RFC 5321 §4.5.3.1.3).
+pub const PATH_OCTETS: usize = 256;
+/// Octets of a mailbox at most: what fits into a path.
+pub const MAILBOX_OCTETS: usize = PATH_OCTETS - 2;
+/// Octets of a reply line that we send at most, with its CRLF (RFC 5321 §4.5.3.1.5).
+pub const REPLY_LINE_OCTETS: usize = 512;
+
+/// How much a session takes from its peer. The defaults are above what RFC 5321 §4.5.3.1 asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of a command line, with its CRLF. At least 512, and more for the parameters of extensions (RFC 5321 §4.5.3.1.4).
+    pub command_line_octets: usize,
+    /// Octets of a message's content. At least 64 KiB (RFC 5321 §4.5.3.1.7).
+    pub message_octets: u64,
+    /// Recipients of one message. At least 100 (RFC 5321 §4.5.3.1.8).
+    pub recipients_per_message: usize,
+    /// Syntax, sequence and unknown-command errors after which the server closes the session.
+    pub errors_per_session: u32,
+    /// Octets of output that may wait before no more input is taken.
+    pub output_octets: usize,
+    /// Octets of one reply of a server, all its lines together.
+    pub reply_octets: usize,
+    /// Lines of one reply of a server.
+    pub reply_lines: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            command_line_octets: 2048,
+            message_octets: 50 * 1024 * 1024,
+            recipients_per_message: 1000,
+            errors_per_session: 20,
+            output_octets: 64 * 1024,
+            reply_octets: 16 * 1024,
+            reply_lines: 128,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The grammar: one function per rule of RFC 5321 §4.1.2, §4.1.3 and §4.2, named after it.
+//!
+//! A rule that has begun and cannot be completed fails for good (`nom::Err::Failure`), with the reason and the place: that is what the reply
+//! tells. `nom::Err::Error` is for "not this alternative".
+
+pub(crate) mod address;
+pub(crate) mod command;
+pub(crate) mod parameter;
+pub(crate) mod reply;
+
+use nom::error::{ErrorKind, ParseError};
+use nom::{IResult, Parser};
+
+use crate::error::{SyntaxError, SyntaxReason};
+
+/// What is left of the input, and what the rule made of the front of it.
+pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Failure>;
+
+/// Why a rule did not match, and how many octets were left there: from that follows the offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    left: usize,
+    reason: SyntaxReason,
+}
+
+impl ParseError<&[u8]> for Failure {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self { left: input.len(), reason: SyntaxReason::Argument }
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+/// Fails for good at `input`.
+pub(crate) fn fail<T>(input: &[u8], reason: SyntaxReason) -> Parsed<'_, T> {
+    Err(nom::Err::Failure(Failure { left: input.len(), reason }))
+}
+
+/// The rule must match here; if not, `reason` is why.
+pub(crate) fn must<'a, T>(
+    mut rule: impl Parser<&'a [u8], Output = T, Error = Failure>,
+    reason: SyntaxReason,
+) -> impl FnMut(&'a [u8]) -> Parsed<'a, T> {
+    move |input| match rule.parse(input) {
+        Err(nom::Err::Error(_) | nom::Err::Incomplete(_)) => fail(input, reason),
+        other => other,
+    }
+}
+
+/// Applies a rule to all of `input`.
+pub(crate) fn whole<'a, T>(input: &'a [u8], mut rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxError> {
+    let error = |left: usize, reason| SyntaxError::new(input.len() - left, reason);
+    match rule(input) {
+        Ok((b"", value)) => Ok(value),
+        Ok((rest, _)) => Err(error(rest.len(), SyntaxReason::EndExpected)),
+        Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => Err(error(failure.left, failure.reason)),
+        // Only the streaming parsers of nom say that, and none is used.
+        Err(nom::Err::Incomplete(_)) => Err(error(0, SyntaxReason::Argument)),
+    }
+}

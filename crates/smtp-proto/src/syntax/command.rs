@@ -1,0 +1,134 @@
+//! Command lines (RFC 5321 §4.1.1, RFC 3207 §4, RFC 2033 §4.1).
+
+use nom::Parser;
+use nom::bytes::complete::{tag_no_case, take_while1};
+use nom::sequence::{pair, preceded};
+
+use super::address::{domain, forward_path, reverse_path, text};
+use super::parameter::{mail_parameters, rcpt_parameters};
+use super::{Parsed, fail, must};
+use crate::command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
+use crate::error::SyntaxReason;
+use crate::limits::DOMAIN_OCTETS;
+
+/// The line without white space at its end: RFC 5321 §4.1.1 asks receivers to tolerate it.
+pub(crate) fn without_trailing_space(line: &[u8]) -> &[u8] {
+    let end = line.iter().rposition(|octet| !matches!(octet, b' ' | b'\t')).map_or(0, |last| last + 1);
+    &line[..end]
+}
+
+/// Any of the commands, by its verb.
+pub(crate) fn command(input: &[u8]) -> Parsed<'_, Command> {
+    let (verb, arguments) = input.split_at(input.iter().position(|&octet| octet == b' ').unwrap_or(input.len()));
+    let mut capitals = [0; 8];
+    let Some(capitals) = capitals.get_mut(..verb.len()) else {
+        return fail(input, SyntaxReason::UnknownCommand);
+    };
+    capitals.copy_from_slice(verb);
+    capitals.make_ascii_uppercase();
+    match &*capitals {
+        b"MAIL" => mail_arguments.map(Command::Mail).parse(arguments),
+        b"RCPT" => rcpt_arguments.map(Command::Rcpt).parse(arguments),
+        b"DATA" => alone(Command::Data)(arguments),
+        b"EHLO" => hello(HelloKind::Ehlo)(arguments),
+        b"HELO" => hello(HelloKind::Helo)(arguments),
+        b"LHLO" => hello(HelloKind::Lhlo)(arguments),
+        b"RSET" => alone(Command::Rset)(arguments),
+        b"QUIT" => alone(Command::Quit)(arguments),
+        b"STARTTLS" => alone(Command::StartTls)(arguments),
+        b"NOOP" => optional_argument.map(|_| Command::Noop).parse(arguments),
+        b"HELP" => optional_argument.map(Command::Help).parse(arguments),
+        b"VRFY" => argument.map(Command::Vrfy).parse(arguments),
+        b"EXPN" => argument.map(Command::Expn).parse(arguments),
+        other => fail(input, unknown(other)),
+    }
+}
+
+/// A verb that is none of the commands above.
+fn unknown(verb: &[u8]) -> SyntaxReason {
+    match verb {
+        b"AUTH" | b"BDAT" | b"BURL" | b"ETRN" | b"ATRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML" => {
+            SyntaxReason::CommandNotImplemented
+        }
+        b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" => {
+            SyntaxReason::HttpRequest
+        }
+        _ => SyntaxReason::UnknownCommand,
+    }
+}
+
+/// `mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF`
+pub(crate) fn mail_command(input: &[u8]) -> Parsed<'_, Mail> {
+    preceded(must(tag_no_case("MAIL"), SyntaxReason::UnknownCommand), mail_arguments).parse(input)
+}
+
+fn mail_arguments(input: &[u8]) -> Parsed<'_, Mail> {
+    preceded(must(tag_no_case(" FROM:"), SyntaxReason::FromExpected), pair(reverse_path, mail_parameters))
+        .map(|(reverse_path, parameters)| Mail { reverse_path, parameters })
+        .parse(input)
+}
+
+/// `rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF`
+pub(crate) fn rcpt_command(input: &[u8]) -> Parsed<'_, Rcpt> {
+    preceded(must(tag_no_case("RCPT"), SyntaxReason::UnknownCommand), rcpt_arguments).parse(input)
+}
+
+fn rcpt_arguments(input: &[u8]) -> Parsed<'_, Rcpt> {
+    preceded(must(tag_no_case(" TO:"), SyntaxReason::ToExpected), pair(forward_path, rcpt_parameters))
+        .map(|(forward_path, parameters)| Rcpt { forward_path, parameters })
+        .parse(input)
+}
+
+/// `ehlo = "EHLO" SP ( Domain / address-literal ) CRLF`, and the like
+fn hello<'a>(kind: HelloKind) -> impl FnMut(&'a [u8]) -> Parsed<'a, Command> {
+    move |input| match input {
+        [] => fail(input, SyntaxReason::ArgumentMissing),
+        [_, name @ ..] => {
+            let (rest, name) = hello_name(name)?;
+            match rest {
+                [b' ', ..] => fail(rest, SyntaxReason::ArgumentUnexpected),
+                [_, ..] => fail(rest, SyntaxReason::HelloName),
+                [] => Ok((rest, Command::Hello(Hello { kind, name }))),
+            }
+        }
+    }
+}
+
+/// Printable ASCII without space: see [`HelloName`].
+pub(crate) fn hello_name(input: &[u8]) -> Parsed<'_, HelloName> {
+    let (rest, octets) = must(take_while1(|octet| matches!(octet, 33..=126)), SyntaxReason::HelloName)(input)?;
+    let Some(name) = text(octets).filter(|name| name.len() <= DOMAIN_OCTETS) else {
+        return fail(input, SyntaxReason::HelloName);
+    };
+    let domain = match domain(octets.strip_suffix(b".").unwrap_or(octets)) {
+        Ok((b"", domain)) => Some(domain),
+        _ => None,
+    };
+    Ok((rest, HelloName::from_parsed(name, domain)))
+}
+
+/// A command that takes no argument.
+fn alone<'a>(command: Command) -> impl FnMut(&'a [u8]) -> Parsed<'a, Command> {
+    move |input| match input {
+        [] => Ok((input, command.clone())),
+        _ => fail(input, SyntaxReason::ArgumentUnexpected),
+    }
+}
+
+fn optional_argument(input: &[u8]) -> Parsed<'_, Option<Argument>> {
+    match input {
+        [] => Ok((input, None)),
+        _ => argument.map(Some).parse(input),
+    }
+}
+
+/// `SP String`, read leniently: any text without control characters.
+fn argument(input: &[u8]) -> Parsed<'_, Argument> {
+    let [_, octets @ ..] = input else {
+        return fail(input, SyntaxReason::ArgumentMissing);
+    };
+    match text(octets) {
+        Some(text) if !octets.iter().any(u8::is_ascii_control) => Ok((b"", Argument::from_parsed(text))),
+        _ => fail(octets, SyntaxReason::Argument),
+    }
+}
