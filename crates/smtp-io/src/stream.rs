@@ -1,0 +1,219 @@
+//! The stream under a session: plain, then TLS.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustls::CommonState;
+use rustls::pki_types::ServerName;
+use smtp_proto::TlsFacts;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// Why there is no TLS. The stream is gone with it.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The two sides did not agree, a certificate was not accepted, or the connection broke.
+    #[error("the TLS handshake failed")]
+    Failed(#[source] io::Error),
+    /// The peer took too long.
+    #[error("the TLS handshake took longer than {} s", .within.as_secs())]
+    TimedOut {
+        /// The time that it had.
+        within: Duration,
+    },
+    /// There is TLS already, or no connection any more.
+    #[error("the stream is not in the clear")]
+    NotPlain,
+}
+
+/// A TCP connection, in the clear or under TLS.
+pub struct Stream(Inner);
+
+enum Inner {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// A handshake took the stream and did not give it back.
+    Gone,
+}
+
+impl From<TcpStream> for Stream {
+    /// A stream in the clear, which sends small pieces without delay (`TCP_NODELAY`).
+    fn from(tcp: TcpStream) -> Self {
+        // It fails only on a connection that is already broken, which the first read will say.
+        let _ = tcp.set_nodelay(true);
+        Self(Inner::Plain(tcp))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.0 {
+            Inner::Plain(_) => "Plain",
+            Inner::Tls(_) => "Tls",
+            Inner::Gone => "Gone",
+        };
+        formatter.debug_tuple("Stream").field(&kind).finish()
+    }
+}
+
+impl Stream {
+    /// Makes this the server's side of TLS, which the peer begins. On success [`TlsFacts::server_name`] is the name
+    /// that it asked for.
+    ///
+    /// # Errors
+    /// The stream is closed; TLS has told the peer why, where it could.
+    pub async fn accept_tls(&mut self, acceptor: &TlsAcceptor, within: Duration) -> Result<TlsFacts, HandshakeError> {
+        let tcp = self.take_plain()?;
+        let tls = in_time(within, acceptor.accept(tcp)).await?;
+        let (_, state) = tls.get_ref();
+        let facts = facts(state, state.server_name());
+        self.0 = Inner::Tls(Box::new(tls.into()));
+        Ok(facts)
+    }
+
+    /// Makes this the client's side of TLS. Which certificates are good is the connector's matter, so the caller sets
+    /// [`TlsFacts::verified`].
+    ///
+    /// # Errors
+    /// The stream is closed; TLS has told the peer why, where it could.
+    pub async fn connect_tls(
+        &mut self,
+        connector: &TlsConnector,
+        server_name: ServerName<'static>,
+        within: Duration,
+    ) -> Result<TlsFacts, HandshakeError> {
+        let tcp = self.take_plain()?;
+        let name = server_name.to_str().into_owned();
+        let tls = in_time(within, connector.connect(server_name, tcp)).await?;
+        let (_, state) = tls.get_ref();
+        let facts = facts(state, Some(&name));
+        self.0 = Inner::Tls(Box::new(tls.into()));
+        Ok(facts)
+    }
+
+    /// Whether TLS is established.
+    pub fn is_tls(&self) -> bool {
+        matches!(self.0, Inner::Tls(_))
+    }
+
+    /// This end's address.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.tcp()?.local_addr()
+    }
+
+    /// The other end's address.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.tcp()?.peer_addr()
+    }
+
+    fn tcp(&self) -> io::Result<&TcpStream> {
+        match &self.0 {
+            Inner::Plain(tcp) => Ok(tcp),
+            Inner::Tls(tls) => Ok(tls.get_ref().0),
+            Inner::Gone => Err(gone()),
+        }
+    }
+
+    /// The connection below TLS, to see it off after TLS has ended.
+    pub(crate) fn tcp_mut(&mut self) -> io::Result<&mut TcpStream> {
+        match &mut self.0 {
+            Inner::Plain(tcp) => Ok(tcp),
+            Inner::Tls(tls) => Ok(tls.get_mut().0),
+            Inner::Gone => Err(gone()),
+        }
+    }
+
+    fn take_plain(&mut self) -> Result<TcpStream, HandshakeError> {
+        match std::mem::replace(&mut self.0, Inner::Gone) {
+            Inner::Plain(tcp) => Ok(tcp),
+            other => {
+                self.0 = other;
+                Err(HandshakeError::NotPlain)
+            }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
+            Inner::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Inner::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().0 {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_write(context, octets),
+            Inner::Tls(tls) => Pin::new(tls).poll_write(context, octets),
+            Inner::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().0 {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, pieces),
+            Inner::Tls(tls) => Pin::new(tls).poll_write_vectored(context, pieces),
+            Inner::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_flush(context),
+            Inner::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Inner::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+
+    /// Ends the output: `close_notify` under TLS, then the end of the stream.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().0 {
+            Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
+            Inner::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            Inner::Gone => Poll::Ready(Err(gone())),
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
+}
+
+async fn in_time<T>(within: Duration, handshake: impl Future<Output = io::Result<T>>) -> Result<T, HandshakeError> {
+    match tokio::time::timeout(within, handshake).await {
+        Ok(done) => done.map_err(HandshakeError::Failed),
+        Err(_) => Err(HandshakeError::TimedOut { within }),
+    }
+}
+
+fn facts(state: &CommonState, server_name: Option<&str>) -> TlsFacts {
+    TlsFacts {
+        version: state.protocol_version().and_then(|version| version.as_str()).unwrap_or_default().replace('_', "."),
+        cipher_suite: state
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or_default()
+            // rustls marks the suites of TLS 1.3; the registered names do not.
+            .replacen("TLS13_", "TLS_", 1),
+        key_exchange: state.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
+        server_name: server_name.map(str::to_owned),
+        ..TlsFacts::default()
+    }
+}
