@@ -93,11 +93,7 @@ impl Body {
     pub fn chunk(&self, position: u64, at_most: usize) -> io::Result<Bytes> {
         match self {
             Self::Memory(octets) => Ok(cut(octets, position, at_most)),
-            Self::File {
-                file,
-                offset,
-                octets,
-            } => {
+            Self::File { file, offset, octets } => {
                 let rest = octets.saturating_sub(position);
                 let length = usize::try_from(rest).map_or(at_most, |rest| rest.min(at_most));
                 if length == 0 {
@@ -145,19 +141,12 @@ mod tests {
         let header = Bytes::from_static(b"A: b\r\n\r\n");
         let in_memory = Body::Memory(Bytes::from_static(b"hello\r\nworld\r\n"));
         let file = file(b"before hello\r\nworld\r\nafter");
-        let in_file = Body::File {
-            file,
-            offset: 7,
-            octets: 14,
-        };
+        let in_file = Body::File { file, offset: 7, octets: 14 };
         for body in [in_memory, in_file] {
             let content = Content::new(header.clone(), body);
             assert_eq!((content.octets(), content.body_octets()), (22, 14));
             for at_most in [1, 3, 8, 9, 22, 100] {
-                assert_eq!(
-                    read_all(&content, at_most),
-                    b"A: b\r\n\r\nhello\r\nworld\r\n"
-                );
+                assert_eq!(read_all(&content, at_most), b"A: b\r\n\r\nhello\r\nworld\r\n");
             }
             assert!(content.chunk(u64::MAX, 1).unwrap().is_empty());
             let other = content.with_header(Bytes::from_static(b"\r\n"));
@@ -174,11 +163,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_too_short_is_an_error() {
-        let body = Body::File {
-            file: file(b"ab"),
-            offset: 0,
-            octets: 3,
-        };
+        let body = Body::File { file: file(b"ab"), offset: 0, octets: 3 };
         let error = Content::new(Bytes::new(), body).chunk(0, 10).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }

@@ -92,9 +92,7 @@ impl FromStr for MessageId {
         for letter in text.bytes() {
             raw = raw << 5 | u128::from(letter_value(letter).ok_or(IdError::Letter)?);
         }
-        u64::try_from(raw)
-            .map(Self)
-            .map_err(|_| IdError::OutOfRange)
+        u64::try_from(raw).map(Self).map_err(|_| IdError::OutOfRange)
     }
 }
 
@@ -121,10 +119,7 @@ pub enum IdError {
     #[error("a message id begins with a digit or a letter up to F")]
     OutOfRange,
     /// What follows the point is no number from 1.
-    #[error(
-        "a recipient's number is a whole number from 1, as in {example}",
-        example = "ID.1"
-    )]
+    #[error("a recipient's number is a whole number from 1, as in {example}", example = "ID.1")]
     Number,
 }
 
@@ -151,10 +146,7 @@ impl FromStr for RecipientId {
         // `u32::from_str` would take a sign.
         let digits = number.bytes().all(|octet| octet.is_ascii_digit());
         match number.parse() {
-            Ok(number) if digits && number > 0 => Ok(Self {
-                message: message.parse()?,
-                number,
-            }),
+            Ok(number) if digits && number > 0 => Ok(Self { message: message.parse()?, number }),
             _ => Err(IdError::Number),
         }
     }
@@ -174,10 +166,7 @@ impl MessageIds {
     /// If `node` is more than [`MessageId::NODE_MAX`].
     pub fn new(node: u16, last: MessageId) -> Self {
         assert!(node <= MessageId::NODE_MAX, "a node number has 10 bits");
-        Self {
-            node: u64::from(node),
-            last: AtomicU64::new(last.as_raw()),
-        }
+        Self { node: u64::from(node), last: AtomicU64::new(last.as_raw()) }
     }
 
     /// The next id: that of `now`, or the next after the last one where the clock stands still or goes back.
@@ -186,12 +175,7 @@ impl MessageIds {
         let mut last = self.last.load(Ordering::Relaxed);
         loop {
             let next = self.after(MessageId(last), now);
-            let swapped = self.last.compare_exchange_weak(
-                last,
-                next.as_raw(),
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let swapped = self.last.compare_exchange_weak(last, next.as_raw(), Ordering::Relaxed, Ordering::Relaxed);
             match swapped {
                 Ok(_) => return next,
                 Err(current) => last = current,
@@ -223,9 +207,7 @@ impl MessageIds {
 fn milliseconds_since_epoch(now: SystemTime) -> u64 {
     let epoch = SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS);
     let milliseconds = now.duration_since(epoch).unwrap_or_default().as_millis();
-    u64::try_from(milliseconds)
-        .unwrap_or(TIME_MAX)
-        .min(TIME_MAX)
+    u64::try_from(milliseconds).unwrap_or(TIME_MAX).min(TIME_MAX)
 }
 
 #[cfg(test)]
@@ -234,9 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(milliseconds: u64) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-            + Duration::from_secs(EPOCH_SECONDS)
-            + Duration::from_millis(milliseconds)
+        SystemTime::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS) + Duration::from_millis(milliseconds)
     }
 
     #[test]
@@ -271,13 +251,9 @@ mod tests {
     fn threads_share_one_generator() {
         let ids = MessageIds::new(0, MessageId::from_raw(0));
         let mut all: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..5_000).map(|_| ids.next(at(1))).collect::<Vec<_>>()))
-                .collect();
-            threads
-                .into_iter()
-                .flat_map(|thread| thread.join().unwrap())
-                .collect()
+            let threads: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..5_000).map(|_| ids.next(at(1))).collect::<Vec<_>>())).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
         all.sort_unstable();
         all.dedup();
@@ -289,12 +265,7 @@ mod tests {
         let ids = MessageIds::new(0, MessageId::from_raw(0));
         assert_eq!(ids.next(SystemTime::UNIX_EPOCH).as_raw(), 1);
         let far = at(TIME_MAX + 10);
-        assert_eq!(
-            MessageIds::new(0, MessageId::from_raw(0))
-                .next(far)
-                .milliseconds(),
-            TIME_MAX
-        );
+        assert_eq!(MessageIds::new(0, MessageId::from_raw(0)).next(far).milliseconds(), TIME_MAX);
     }
 
     #[test]
@@ -307,13 +278,7 @@ mod tests {
         assert_eq!(parse("G000000000000"), Err(IdError::OutOfRange));
         assert_eq!(parse("FZZZZZZZZZZZZ"), Ok(MessageId(u64::MAX)));
         assert_eq!(parse("oOiIlL1000000"), parse("0011111000000"));
-        for text in [
-            "0000000000001",
-            "0000000000001.",
-            "0000000000001.0",
-            "0000000000001.+1",
-            "0000000000001.x",
-        ] {
+        for text in ["0000000000001", "0000000000001.", "0000000000001.0", "0000000000001.+1", "0000000000001.x"] {
             assert_eq!(text.parse::<RecipientId>(), Err(IdError::Number), "{text}");
         }
     }

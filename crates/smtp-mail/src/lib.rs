@@ -4,6 +4,8 @@
 //! task; the one thing that touches a disk is [`Content::chunk`], which reads a body that lies in a file.
 
 mod content;
+pub mod date;
+pub mod header;
 mod id;
 
 pub use content::{Body, Content};
