@@ -6,6 +6,8 @@
 mod fuzz;
 mod packages;
 
+pub(crate) use packages::install as install_packages;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -35,22 +37,11 @@ const STEPS: &[Step] = &[
         process::run(&mut process::cargo(["fmt", "--all", "--check"]))
     }),
     step("tidy", "arrows, sizes, documents, dependencies", tidy_step),
-    step(
-        "packages",
-        "Debian packages of the end-to-end tests",
-        packages::install,
-    ),
+    step("packages", "Debian packages of the end-to-end tests", packages::install),
     step("clippy", "no warning in any target", || {
         process::run(
-            process::cargo([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--locked",
-                "--quiet",
-                "--",
-            ])
-            .args(["-D", "warnings"]),
+            process::cargo(["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--"])
+                .args(["-D", "warnings"]),
         )
     }),
     step("doc", "the documentation builds without a warning", || {
@@ -60,23 +51,10 @@ const STEPS: &[Step] = &[
         )
     }),
     step("test", "unit, integration and documentation tests", || {
-        process::run(&mut process::cargo([
-            "test",
-            "--workspace",
-            "--locked",
-            "--quiet",
-        ]))
+        process::run(&mut process::cargo(["test", "--workspace", "--locked", "--quiet"]))
     }),
     step("release", "the release build", || {
-        process::run(&mut process::cargo([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "smtp-server",
-            "-p",
-            "smtpctl",
-        ]))
+        process::run(&mut process::cargo(["build", "--release", "--locked", "-p", "smtp-server", "-p", "smtpctl"]))
     }),
     step("demo", "the demo delivers, retries and bounces", || {
         process::run(&mut process::cargo([
@@ -91,24 +69,11 @@ const STEPS: &[Step] = &[
             "--check",
         ]))
     }),
-    step(
-        "programs",
-        "other people's programs send and fetch mail",
-        || {
-            process::run(
-                process::cargo([
-                    "test",
-                    "--locked",
-                    "-p",
-                    "smtp-server",
-                    "--test",
-                    "programs",
-                    "--",
-                ])
-                .args(["--ignored"]),
-            )
-        },
-    ),
+    step("programs", "other people's programs send and fetch mail", || {
+        process::run(
+            process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "programs", "--"]).args(["--ignored"]),
+        )
+    }),
     step("fuzz", "a few seconds of every fuzz target", fuzz::smoke),
 ];
 
@@ -130,20 +95,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let steps = chosen(&arguments.only)?;
     let mut done: Vec<(&str, Duration)> = Vec::new();
     for (number, step) in steps.iter().enumerate() {
-        println!(
-            "\n=== {}/{} {}: {}",
-            number + 1,
-            steps.len(),
-            step.name,
-            step.what
-        );
+        println!("\n=== {}/{} {}: {}", number + 1, steps.len(), step.name, step.what);
         let start = Instant::now();
         if let Err(error) = (step.run)() {
-            eprintln!(
-                "\n=== {} failed after {}",
-                step.name,
-                seconds(start.elapsed())
-            );
+            eprintln!("\n=== {} failed after {}", step.name, seconds(start.elapsed()));
             eprintln!("error: {error:#}");
             eprintln!("again: cargo xtask ci --only {}", step.name);
             summarize(&done);
@@ -158,16 +113,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn chosen(only: &[String]) -> Result<Vec<&'static Step>> {
-    if let Some(unknown) = only
-        .iter()
-        .find(|name| STEPS.iter().all(|step| step.name != **name))
-    {
+    if let Some(unknown) = only.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         bail!("no step `{unknown}`; `cargo xtask ci --list` shows them");
     }
     let steps = STEPS.iter();
-    Ok(steps
-        .filter(|step| only.is_empty() || only.iter().any(|name| name == step.name))
-        .collect())
+    Ok(steps.filter(|step| only.is_empty() || only.iter().any(|name| name == step.name)).collect())
 }
 
 fn summarize(done: &[(&str, Duration)]) {
@@ -185,9 +135,5 @@ fn seconds(time: Duration) -> String {
 
 fn tidy_step() -> Result<()> {
     let findings = tidy::findings()?;
-    if findings == 0 {
-        Ok(())
-    } else {
-        bail!("{findings} findings")
-    }
+    if findings == 0 { Ok(()) } else { bail!("{findings} findings") }
 }

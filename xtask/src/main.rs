@@ -9,7 +9,9 @@
     reason = "a program for the terminal: what it finds is what it prints"
 )]
 
+mod bench;
 mod ci;
+mod load;
 mod process;
 mod tidy;
 
@@ -31,6 +33,9 @@ enum Task {
     Ci(ci::Arguments),
     /// Hold the sources against the rules of this repository: arrows, sizes, documents, dependencies
     Tidy,
+    /// Measure
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +43,7 @@ fn main() -> ExitCode {
     let done = match arguments.task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Bench(bench) => bench::run(&bench),
     };
     match done {
         Ok(code) => code,

@@ -32,10 +32,7 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            text: text.into(),
-        }
+        Self { place: place.into(), text: text.into() }
     }
 
     fn at(file: &str, line: usize, text: impl Into<String>) -> Self {
@@ -81,11 +78,7 @@ pub(crate) fn findings() -> Result<usize> {
     for finding in &findings {
         eprintln!("{finding}");
     }
-    println!(
-        "tidy: {} files, {} findings",
-        repository.texts.len(),
-        findings.len()
-    );
+    println!("tidy: {} files, {} findings", repository.texts.len(), findings.len());
     Ok(findings.len())
 }
 
@@ -101,9 +94,7 @@ impl TextFile {
     /// What stands behind the last dot of the name, or nothing.
     fn extension(&self) -> &str {
         let extension = Path::new(&self.path).extension();
-        extension
-            .and_then(std::ffi::OsStr::to_str)
-            .unwrap_or_default()
+        extension.and_then(std::ffi::OsStr::to_str).unwrap_or_default()
     }
 }
 
@@ -116,13 +107,7 @@ pub(crate) struct Repository {
 impl Repository {
     fn read(root: &Path) -> Result<Self> {
         let mut list = Command::new("git");
-        list.current_dir(root).args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
+        list.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
         let mut texts = Vec::new();
         for path in process::output(&mut list)?.split_terminator('\0') {
             let full = root.join(path);
@@ -132,10 +117,7 @@ impl Repository {
             }
             let octets = fs::read(&full).with_context(|| format!("cannot read {path}"))?;
             if let Ok(text) = String::from_utf8(octets) {
-                texts.push(TextFile {
-                    path: path.to_owned(),
-                    text,
-                });
+                texts.push(TextFile { path: path.to_owned(), text });
             }
         }
         Ok(Self { texts })
@@ -146,14 +128,10 @@ impl Repository {
     /// # Errors
     /// When there is no such file.
     fn text(&self, path: &str) -> Result<&str> {
-        self.find(path)
-            .with_context(|| format!("there is no {path}"))
+        self.find(path).with_context(|| format!("there is no {path}"))
     }
 
     fn find(&self, path: &str) -> Option<&str> {
-        self.texts
-            .iter()
-            .find(|file| file.path == path)
-            .map(|file| file.text.as_str())
+        self.texts.iter().find(|file| file.path == path).map(|file| file.text.as_str())
     }
 }

@@ -20,8 +20,7 @@ pub(crate) fn smoke() -> Result<()> {
         process::run(&mut process::cargo(["install", "cargo-fuzz", "--locked"]))?;
     }
     let toolchain = Toolchain::found();
-    process::run(toolchain.fuzz("build").arg("--release"))
-        .context("the fuzz targets do not build")?;
+    process::run(toolchain.fuzz("build").arg("--release")).context("the fuzz targets do not build")?;
     let targets = process::output(&mut toolchain.fuzz("list"))?;
     if targets.trim().is_empty() {
         bail!("there are no fuzz targets");
@@ -29,13 +28,8 @@ pub(crate) fn smoke() -> Result<()> {
     for target in targets.split_whitespace() {
         let mut run = toolchain.fuzz("run");
         run.args(["--release", target, "--"]);
-        run.args([
-            format!("-max_total_time={SECONDS}"),
-            "-verbosity=0".into(),
-            "-timeout=10".into(),
-        ]);
-        process::run(&mut run)
-            .with_context(|| format!("the fuzz target {target} found something"))?;
+        run.args([format!("-max_total_time={SECONDS}"), "-verbosity=0".into(), "-timeout=10".into()]);
+        process::run(&mut run).with_context(|| format!("the fuzz target {target} found something"))?;
     }
     Ok(())
 }
@@ -49,13 +43,8 @@ enum Toolchain {
 
 impl Toolchain {
     fn found() -> Self {
-        let asked =
-            process::output(Command::new("rustup").args(["run", "nightly", "rustc", "--version"]));
-        if asked.is_ok() {
-            Self::Nightly
-        } else {
-            Self::Stable
-        }
+        let asked = process::output(Command::new("rustup").args(["run", "nightly", "rustc", "--version"]));
+        if asked.is_ok() { Self::Nightly } else { Self::Stable }
     }
 
     /// `cargo fuzz SUBCOMMAND`, with what this toolchain needs.
@@ -68,9 +57,7 @@ impl Toolchain {
             }
             Self::Stable => Command::new("cargo"),
         };
-        command
-            .current_dir(process::workspace())
-            .args(["fuzz", subcommand]);
+        command.current_dir(process::workspace()).args(["fuzz", subcommand]);
         if matches!(self, Self::Stable) && subcommand != "list" {
             command.env("RUSTC_BOOTSTRAP", "1").args(["-s", "none"]);
         }

@@ -32,11 +32,7 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 /// # Errors
 /// When something is missing and we are not root, or apt-get fails.
 pub(crate) fn install() -> Result<()> {
-    let missing: Vec<&str> = PACKAGES
-        .iter()
-        .copied()
-        .filter(|package| !is_installed(package))
-        .collect();
+    let missing: Vec<&str> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         println!("all Debian packages are there");
         return Ok(());
@@ -80,8 +76,7 @@ impl NothingStarts {
     fn new() -> Result<Self> {
         let ours = !Path::new(POLICY).try_exists()?;
         if ours {
-            fs::write(POLICY, "#!/bin/sh\nexit 101\n")
-                .with_context(|| format!("cannot write {POLICY}"))?;
+            fs::write(POLICY, "#!/bin/sh\nexit 101\n").with_context(|| format!("cannot write {POLICY}"))?;
             fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))
                 .with_context(|| format!("cannot make {POLICY} a program"))?;
         }

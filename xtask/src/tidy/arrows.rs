@@ -36,11 +36,7 @@ const LAYERS: &[Layer] = &[
         ],
     ),
     // smtp-mail because the queue speaks in its values.
-    layer(
-        4,
-        "smtpctl",
-        &["smtp-admin", "smtp-config", "smtp-mail", "smtp-queue"],
-    ),
+    layer(4, "smtpctl", &["smtp-admin", "smtp-config", "smtp-mail", "smtp-queue"]),
     // The build needs the configuration's reference, and smtp-proto for its load client.
     layer(4, "xtask", &["smtp-config"]),
 ];
@@ -50,16 +46,7 @@ const WITHOUT_PROTO: &[&str] = &["smtp-admin", "smtp-config"];
 
 /// Protocol and decision code is pure: neither a runtime nor TLS nor a store gets in.
 const PURE: &[&str] = &["smtp-proto", "smtp-config", "smtp-mail", "smtp-policy"];
-const IMPURE_LIBRARIES: &[&str] = &[
-    "axum",
-    "hyper",
-    "rustls",
-    "sled",
-    "socket2",
-    "tokio",
-    "tokio-rustls",
-    "tracing",
-];
+const IMPURE_LIBRARIES: &[&str] = &["axum", "hyper", "rustls", "sled", "socket2", "tokio", "tokio-rustls", "tracing"];
 
 /// Only for tests: nothing that ships depends on it.
 const TESTS_ONLY: &str = "smtp-testkit";
@@ -71,11 +58,7 @@ struct Layer {
 }
 
 const fn layer(number: u8, name: &'static str, arrows: &'static [&'static str]) -> Layer {
-    Layer {
-        number,
-        name,
-        arrows,
-    }
+    Layer { number, name, arrows }
 }
 
 /// A crate of the workspace and what it depends on, dev-dependencies aside.
@@ -90,11 +73,7 @@ pub(super) struct Crate {
 /// # Errors
 /// When `cargo metadata` fails.
 pub(super) fn workspace_arrows(root: &Path) -> Result<Vec<Crate>> {
-    let metadata = MetadataCommand::new()
-        .current_dir(root)
-        .no_deps()
-        .exec()
-        .context("cargo metadata failed")?;
+    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("cargo metadata failed")?;
     let crates = metadata.packages.iter().map(|package| Crate {
         name: package.name.to_string(),
         dependencies: package
@@ -120,10 +99,7 @@ fn check_crate(package: &Crate) -> Vec<Finding> {
     };
     let wrong = package.dependencies.iter().filter_map(|to| {
         let reason = refuse(layer, to)?;
-        Some(Finding::new(
-            place.clone(),
-            format!("must not depend on {to}: {reason}"),
-        ))
+        Some(Finding::new(place.clone(), format!("must not depend on {to}: {reason}")))
     });
     wrong.collect()
 }
@@ -155,32 +131,21 @@ mod tests {
     use super::*;
 
     fn findings(name: &str, dependencies: &[&str]) -> Vec<String> {
-        let package = Crate {
-            name: name.to_owned(),
-            dependencies: dependencies.iter().map(ToString::to_string).collect(),
-        };
-        check(&[package])
-            .into_iter()
-            .map(|finding| finding.text)
-            .collect()
+        let package =
+            Crate { name: name.to_owned(), dependencies: dependencies.iter().map(ToString::to_string).collect() };
+        check(&[package]).into_iter().map(|finding| finding.text).collect()
     }
 
     #[test]
     fn arrows_of_the_table_pass() {
-        assert_eq!(
-            findings("smtp-queue", &["smtp-mail", "smtp-proto", "sled"]),
-            [""; 0]
-        );
+        assert_eq!(findings("smtp-queue", &["smtp-mail", "smtp-proto", "sled"]), [""; 0]);
         assert_eq!(findings("smtp-proto", &["nom", "bytes"]), [""; 0]);
     }
 
     #[test]
     fn an_arrow_upwards_is_found() {
         let found = findings("smtp-mail", &["smtp-queue"]);
-        assert_eq!(
-            found,
-            ["must not depend on smtp-queue: it is not of a lower layer"]
-        );
+        assert_eq!(found, ["must not depend on smtp-queue: it is not of a lower layer"]);
     }
 
     #[test]
@@ -191,20 +156,14 @@ mod tests {
     #[test]
     fn an_arrow_downwards_that_is_not_in_the_table_is_found() {
         let found = findings("smtp-policy", &["smtp-queue"]);
-        assert_eq!(
-            found,
-            ["must not depend on smtp-queue: the table of arrows has no such arrow"]
-        );
+        assert_eq!(found, ["must not depend on smtp-queue: the table of arrows has no such arrow"]);
         assert_eq!(findings("smtp-admin", &["smtp-proto"]).len(), 1);
     }
 
     #[test]
     fn a_runtime_in_a_pure_crate_is_found() {
         let found = findings("smtp-proto", &["tokio"]);
-        assert_eq!(
-            found,
-            ["must not depend on tokio: protocol and decision code is pure"]
-        );
+        assert_eq!(found, ["must not depend on tokio: protocol and decision code is pure"]);
     }
 
     #[test]

@@ -8,11 +8,7 @@ const RFC_TABLE: &str = "docs/rfc.md";
 /// Every document that names what is not there.
 pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for document in repository
-        .texts
-        .iter()
-        .filter(|file| file.extension() == "md")
-    {
+    for document in repository.texts.iter().filter(|file| file.extension() == "md") {
         findings.extend(dead_links(document, repository));
     }
     if let Some(text) = repository.find(RFC_TABLE) {
@@ -24,28 +20,16 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
 /// Relative links that lead nowhere.
 fn dead_links(document: &TextFile, repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let folder = document
-        .path
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
+    let folder = document.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     for (index, line) in document.text.lines().enumerate() {
-        let links = line
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next());
+        let links = line.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| is_relative(link)) {
             let target = link.split('#').next().unwrap_or_default();
             let path = resolve(folder, target);
-            let is_there = repository
-                .texts
-                .iter()
-                .any(|file| file.path == path || file.path.starts_with(&format!("{path}/")));
+            let is_there =
+                repository.texts.iter().any(|file| file.path == path || file.path.starts_with(&format!("{path}/")));
             if !is_there {
-                findings.push(Finding::at(
-                    &document.path,
-                    index + 1,
-                    format!("the link to {link} leads nowhere"),
-                ));
+                findings.push(Finding::at(&document.path, index + 1, format!("the link to {link} leads nowhere")));
             }
         }
     }
@@ -75,23 +59,11 @@ fn resolve(folder: &str, target: &str) -> String {
 /// In code marks stand paths below `crates/`; a test is its file, `::` and the name of the function.
 fn untrue_rows(text: &str, repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let rows = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| line.starts_with('|'));
+    let rows = text.lines().enumerate().filter(|(_, line)| line.starts_with('|'));
     for (index, row) in rows {
-        for claim in row
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .filter(|claim| claim.contains('/'))
-        {
+        for claim in row.split('`').skip(1).step_by(2).filter(|claim| claim.contains('/')) {
             if let Err(reason) = prove(claim, repository) {
-                findings.push(Finding::at(
-                    RFC_TABLE,
-                    index + 1,
-                    format!("`{claim}`: {reason}"),
-                ));
+                findings.push(Finding::at(RFC_TABLE, index + 1, format!("`{claim}`: {reason}")));
             }
         }
     }
@@ -103,13 +75,9 @@ fn prove(claim: &str, repository: &Repository) -> Result<(), &'static str> {
         Some((file, function)) => (file, Some(function)),
         None => (claim, None),
     };
-    let text = repository
-        .find(&format!("crates/{file}"))
-        .ok_or("there is no such file")?;
+    let text = repository.find(&format!("crates/{file}")).ok_or("there is no such file")?;
     match function {
-        Some(function) if !text.contains(&format!("fn {function}(")) => {
-            Err("there is no such function in it")
-        }
+        Some(function) if !text.contains(&format!("fn {function}(")) => Err("there is no such function in it"),
         _ => Ok(()),
     }
 }
@@ -120,20 +88,14 @@ mod tests {
     use super::*;
 
     fn findings(files: &[(&str, &str)]) -> Vec<String> {
-        let repository = Repository {
-            texts: texts(files),
-        };
+        let repository = Repository { texts: texts(files) };
         check(&repository).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn links_that_lead_somewhere_pass() {
-        let text =
-            "[a](docs/a.md) [b](docs/a.md#part) [c](https://example.org) [d](#here) [e](docs)";
-        assert_eq!(
-            findings(&[("README.md", text), ("docs/a.md", "[up](../README.md)")]),
-            [""; 0]
-        );
+        let text = "[a](docs/a.md) [b](docs/a.md#part) [c](https://example.org) [d](#here) [e](docs)";
+        assert_eq!(findings(&[("README.md", text), ("docs/a.md", "[up](../README.md)")]), [""; 0]);
     }
 
     #[test]
@@ -150,14 +112,8 @@ mod tests {
             assert_eq!(findings(&[("docs/rfc.md", &row(claim)), source]), [""; 0]);
         }
         let found = findings(&[("docs/rfc.md", &row("smtp-proto/src/gone.rs")), source]);
-        assert_eq!(
-            found,
-            ["docs/rfc.md:2: `smtp-proto/src/gone.rs`: there is no such file"]
-        );
-        let found = findings(&[
-            ("docs/rfc.md", &row("smtp-proto/src/path.rs::other")),
-            source,
-        ]);
+        assert_eq!(found, ["docs/rfc.md:2: `smtp-proto/src/gone.rs`: there is no such file"]);
+        let found = findings(&[("docs/rfc.md", &row("smtp-proto/src/path.rs::other")), source]);
         assert_eq!(found.len(), 1);
     }
 }

@@ -9,17 +9,12 @@ use crate::process;
 const LOCKFILE: &str = "Cargo.lock";
 
 /// Libraries that may stand in the lockfile as somebody's option, and must not be built.
-const NOT_IN_USE: &[(&str, &str)] = &[
-    ("ring", "the one crypto backend is aws-lc-rs"),
-    ("openssl-sys", "the one crypto backend is aws-lc-rs"),
-];
+const NOT_IN_USE: &[(&str, &str)] =
+    &[("ring", "the one crypto backend is aws-lc-rs"), ("openssl-sys", "the one crypto backend is aws-lc-rs")];
 
 /// Names that the registry must not fill.
 const NOT_FROM_A_REGISTRY: &[(&str, &str)] = &[
-    (
-        "smtp-proto",
-        "ours has this name; the registry's is another crate",
-    ),
+    ("smtp-proto", "ours has this name; the registry's is another crate"),
     ("mail-send", "it depends on the registry's smtp-proto"),
 ];
 
@@ -41,27 +36,14 @@ struct Package {
 pub(super) fn check(text: &str) -> Result<Vec<Finding>> {
     let lockfile: Lockfile = toml::from_str(text).context("cannot parse Cargo.lock")?;
     let mut findings = Vec::new();
-    let copies = lockfile
-        .package
-        .iter()
-        .filter(|package| package.name == "aws-lc-sys")
-        .count();
+    let copies = lockfile.package.iter().filter(|package| package.name == "aws-lc-sys").count();
     if copies != 1 {
-        let text = format!(
-            "aws-lc-sys stands {copies} times; once: two copies of a C library do not link"
-        );
+        let text = format!("aws-lc-sys stands {copies} times; once: two copies of a C library do not link");
         findings.push(Finding::new(LOCKFILE, text));
     }
     for (name, reason) in NOT_FROM_A_REGISTRY {
-        if lockfile
-            .package
-            .iter()
-            .any(|package| package.name == *name && package.source.is_some())
-        {
-            findings.push(Finding::new(
-                LOCKFILE,
-                format!("{name} of a registry: {reason}"),
-            ));
+        if lockfile.package.iter().any(|package| package.name == *name && package.source.is_some()) {
+            findings.push(Finding::new(LOCKFILE, format!("{name} of a registry: {reason}")));
         }
     }
     Ok(findings)
@@ -78,17 +60,11 @@ pub(super) fn unwanted_in_use() -> Result<Vec<Finding>> {
 }
 
 fn unwanted(tree: &str) -> Vec<Finding> {
-    let in_use = |name: &str| {
-        tree.lines()
-            .any(|line| line.split(' ').next() == Some(name))
-    };
+    let in_use = |name: &str| tree.lines().any(|line| line.split(' ').next() == Some(name));
     let found = NOT_IN_USE.iter().filter(|(name, _)| in_use(name));
     found
         .map(|(name, reason)| {
-            Finding::new(
-                LOCKFILE,
-                format!("{name} is in use: {reason}; `cargo tree --invert {name}` shows how"),
-            )
+            Finding::new(LOCKFILE, format!("{name} is in use: {reason}; `cargo tree --invert {name}` shows how"))
         })
         .collect()
 }
@@ -99,11 +75,7 @@ mod tests {
 
     fn lockfile(packages: &[(&str, bool)]) -> String {
         let packages = packages.iter().map(|(name, from_registry)| {
-            let source = if *from_registry {
-                "source = \"registry+https://example.org\"\n"
-            } else {
-                ""
-            };
+            let source = if *from_registry { "source = \"registry+https://example.org\"\n" } else { "" };
             format!("[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n{source}")
         });
         format!("version = 4\n{}", packages.collect::<String>())
@@ -124,11 +96,7 @@ mod tests {
 
     #[test]
     fn the_registry_crate_of_our_name_is_found() {
-        let text = lockfile(&[
-            ("aws-lc-sys", true),
-            ("smtp-proto", true),
-            ("mail-send", true),
-        ]);
+        let text = lockfile(&[("aws-lc-sys", true), ("smtp-proto", true), ("mail-send", true)]);
         assert_eq!(check(&text).unwrap().len(), 2);
     }
 

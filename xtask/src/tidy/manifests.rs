@@ -11,14 +11,8 @@ use super::{Finding, TextFile};
 /// When a manifest is not TOML.
 pub(super) fn check(texts: &[TextFile]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for file in texts
-        .iter()
-        .filter(|file| file.path.ends_with("Cargo.toml"))
-    {
-        let manifest: Table = file
-            .text
-            .parse()
-            .with_context(|| format!("cannot parse {}", file.path))?;
+    for file in texts.iter().filter(|file| file.path.ends_with("Cargo.toml")) {
+        let manifest: Table = file.text.parse().with_context(|| format!("cannot parse {}", file.path))?;
         findings.extend(check_manifest(&file.path, &manifest));
     }
     Ok(findings)
@@ -26,13 +20,8 @@ pub(super) fn check(texts: &[TextFile]) -> Result<Vec<Finding>> {
 
 fn check_manifest(path: &str, manifest: &Table) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if path == "Cargo.toml"
-        && string(manifest, &["workspace", "lints", "rust", "unsafe_code"]) != Some("forbid")
-    {
-        findings.push(Finding::new(
-            path,
-            "[workspace.lints.rust] unsafe_code = \"forbid\" is missing",
-        ));
+    if path == "Cargo.toml" && string(manifest, &["workspace", "lints", "rust", "unsafe_code"]) != Some("forbid") {
+        findings.push(Finding::new(path, "[workspace.lints.rust] unsafe_code = \"forbid\" is missing"));
     }
     let inherits = value(manifest, &["lints", "workspace"]).and_then(toml::Value::as_bool);
     // The fuzz targets are a workspace of their own, and libFuzzer's macro has an unsafe block.
@@ -49,8 +38,7 @@ fn string<'a>(manifest: &'a Table, keys: &[&str]) -> Option<&'a str> {
 
 fn value<'a>(manifest: &'a Table, keys: &[&str]) -> Option<&'a toml::Value> {
     let (first, rest) = keys.split_first()?;
-    rest.iter()
-        .try_fold(manifest.get(*first)?, |value, key| value.get(*key))
+    rest.iter().try_fold(manifest.get(*first)?, |value, key| value.get(*key))
 }
 
 #[cfg(test)]
@@ -66,28 +54,13 @@ mod tests {
     fn a_crate_without_the_lints_is_found() {
         let with = "[package]\nname = \"a\"\n[lints]\nworkspace = true\n";
         assert_eq!(findings("crates/a/Cargo.toml", with), 0);
-        assert_eq!(
-            findings("crates/a/Cargo.toml", "[package]\nname = \"a\"\n"),
-            1
-        );
+        assert_eq!(findings("crates/a/Cargo.toml", "[package]\nname = \"a\"\n"), 1);
     }
 
     #[test]
     fn a_workspace_that_lets_unsafe_code_in_is_found() {
-        assert_eq!(
-            findings(
-                "Cargo.toml",
-                "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n"
-            ),
-            0
-        );
-        assert_eq!(
-            findings(
-                "Cargo.toml",
-                "[workspace.lints.rust]\nunsafe_code = \"deny\"\n"
-            ),
-            1
-        );
+        assert_eq!(findings("Cargo.toml", "[workspace.lints.rust]\nunsafe_code = \"forbid\"\n"), 0);
+        assert_eq!(findings("Cargo.toml", "[workspace.lints.rust]\nunsafe_code = \"deny\"\n"), 1);
         assert_eq!(findings("Cargo.toml", "[workspace]\n"), 1);
     }
 }

@@ -33,15 +33,10 @@ impl<'a> RustFiles<'a> {
         let mut files = Vec::new();
         let mut test_modules = HashSet::new();
         for file in texts.iter().filter(|file| is_source(file)) {
-            let syntax = syn::parse_file(&file.text)
-                .with_context(|| format!("cannot parse {}", file.path))?;
+            let syntax = syn::parse_file(&file.text).with_context(|| format!("cannot parse {}", file.path))?;
             test_modules.extend(test_modules_of(&file.path, &syntax));
             let lines = lines_without_tests(&file.text, &syntax);
-            files.push(RustFile {
-                path: &file.path,
-                syntax,
-                lines,
-            });
+            files.push(RustFile { path: &file.path, syntax, lines });
         }
         files.retain(|file| !belongs_to(file.path, &test_modules));
         Ok(Self { files })
@@ -78,12 +73,9 @@ fn test_modules_of(path: &str, syntax: &syn::File) -> Vec<String> {
         _ => stem,
     };
     let modules = syntax.items.iter().filter_map(|item| match item {
-        Item::Mod(ItemMod {
-            attrs,
-            content: None,
-            ident,
-            ..
-        }) if is_for_tests(attrs) => Some(format!("{folder}/{ident}")),
+        Item::Mod(ItemMod { attrs, content: None, ident, .. }) if is_for_tests(attrs) => {
+            Some(format!("{folder}/{ident}"))
+        }
         _ => None,
     });
     modules.collect()
@@ -103,10 +95,7 @@ fn belongs_to(path: &str, modules: &HashSet<String>) -> bool {
 }
 
 fn lines_without_tests(text: &str, syntax: &syn::File) -> usize {
-    let tests = syntax
-        .items
-        .iter()
-        .filter(|item| is_for_tests(attributes_of(item)));
+    let tests = syntax.items.iter().filter(|item| is_for_tests(attributes_of(item)));
     let test_lines: usize = tests.map(|item| lines_of(item).count()).sum();
     text.lines().count().saturating_sub(test_lines)
 }
@@ -132,29 +121,20 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn texts(files: &[(&str, &str)]) -> Vec<TextFile> {
-        let texts = files.iter().map(|(path, text)| TextFile {
-            path: (*path).to_owned(),
-            text: (*text).to_owned(),
-        });
+        let texts = files.iter().map(|(path, text)| TextFile { path: (*path).to_owned(), text: (*text).to_owned() });
         texts.collect()
     }
 
     fn kept(files: &[(&str, &str)]) -> Vec<(String, usize)> {
         let texts = texts(files);
         let rust = RustFiles::parse(&texts).unwrap();
-        rust.files
-            .iter()
-            .map(|file| (file.path.to_owned(), file.lines))
-            .collect()
+        rust.files.iter().map(|file| (file.path.to_owned(), file.lines)).collect()
     }
 
     #[test]
     fn a_test_module_in_the_file_does_not_count() {
         let text = "fn a() {}\n\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\n";
-        assert_eq!(
-            kept(&[("c/src/a.rs", text)]),
-            [("c/src/a.rs".to_owned(), 2)]
-        );
+        assert_eq!(kept(&[("c/src/a.rs", text)]), [("c/src/a.rs".to_owned(), 2)]);
     }
 
     #[test]

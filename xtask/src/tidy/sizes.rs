@@ -18,15 +18,9 @@ pub(super) fn check(rust: &RustFiles<'_>) -> Vec<Finding> {
 }
 
 fn check_file(file: &RustFile<'_>) -> Vec<Finding> {
-    let mut functions = Functions {
-        path: file.path,
-        findings: Vec::new(),
-    };
+    let mut functions = Functions { path: file.path, findings: Vec::new() };
     if file.lines > FILE_LINES_MAX {
-        let text = format!(
-            "{} lines without tests; at most {FILE_LINES_MAX}: cut it by what it does",
-            file.lines
-        );
+        let text = format!("{} lines without tests; at most {FILE_LINES_MAX}: cut it by what it does", file.lines);
         functions.findings.push(Finding::new(file.path, text));
     }
     functions.visit_file(&file.syntax);
@@ -43,10 +37,7 @@ impl Functions<'_> {
         let first = signature.fn_token.span().start().line;
         let lines = block.span().end().line - first + 1;
         if lines > FUNCTION_LINES_MAX {
-            let text = format!(
-                "fn {} has {lines} lines; at most {FUNCTION_LINES_MAX}",
-                signature.ident
-            );
+            let text = format!("fn {} has {lines} lines; at most {FUNCTION_LINES_MAX}", signature.ident);
             self.findings.push(Finding::at(self.path, first, text));
         }
     }
@@ -104,10 +95,7 @@ mod tests {
         let found = findings(&function(FUNCTION_LINES_MAX - 1));
         assert_eq!(found, ["c/src/a.rs:1: fn long has 61 lines; at most 60"]);
         let method = format!("struct A;\nimpl A {{\n{}}}\n", function(FUNCTION_LINES_MAX));
-        assert_eq!(
-            findings(&method),
-            ["c/src/a.rs:3: fn long has 62 lines; at most 60"]
-        );
+        assert_eq!(findings(&method), ["c/src/a.rs:3: fn long has 62 lines; at most 60"]);
     }
 
     #[test]

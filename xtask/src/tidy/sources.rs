@@ -13,11 +13,7 @@ const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME")];
 const SEARCHED: &[&str] = &["rs", "toml", "md", "sh", "service"];
 
 /// Crates whose code gets the time as an argument.
-const WITHOUT_CLOCK: &[&str] = &[
-    "crates/smtp-proto/src/",
-    "crates/smtp-mail/src/",
-    "crates/smtp-policy/src/",
-];
+const WITHOUT_CLOCK: &[&str] = &["crates/smtp-proto/src/", "crates/smtp-mail/src/", "crates/smtp-policy/src/"];
 
 /// Every mark of unfinished work in a file.
 pub(super) fn unfinished(file: &TextFile) -> Vec<Finding> {
@@ -26,11 +22,7 @@ pub(super) fn unfinished(file: &TextFile) -> Vec<Finding> {
     }
     let marked = file.text.lines().enumerate().filter_map(|(index, line)| {
         let mark = UNFINISHED.iter().find(|mark| line.contains(**mark))?;
-        Some(Finding::at(
-            &file.path,
-            index + 1,
-            format!("{mark}: do it, or file it, and take the mark out"),
-        ))
+        Some(Finding::at(&file.path, index + 1, format!("{mark}: do it, or file it, and take the mark out")))
     });
     marked.collect()
 }
@@ -44,9 +36,7 @@ fn check_file(file: &RustFile<'_>) -> Vec<Finding> {
     let mut paths = Paths {
         file: file.path,
         may_run_programs: file.path.starts_with("xtask/"),
-        may_ask_the_clock: !WITHOUT_CLOCK
-            .iter()
-            .any(|folder| file.path.starts_with(folder)),
+        may_ask_the_clock: !WITHOUT_CLOCK.iter().any(|folder| file.path.starts_with(folder)),
         findings: Vec::new(),
     };
     paths.visit_file(&file.syntax);
@@ -66,9 +56,7 @@ impl Paths<'_> {
             let text = "runs a program: the daemon and its tools start none";
             self.findings.push(Finding::at(self.file, line, text));
         }
-        let asks = ["SystemTime::now", "Instant::now"]
-            .iter()
-            .any(|call| path.ends_with(call));
+        let asks = ["SystemTime::now", "Instant::now"].iter().any(|call| path.ends_with(call));
         if !self.may_ask_the_clock && asks {
             let text = "asks the clock: time enters this crate as an argument";
             self.findings.push(Finding::at(self.file, line, text));
@@ -103,11 +91,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Vec<String> = path
-            .segments
-            .iter()
-            .map(|segment| segment.ident.to_string())
-            .collect();
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         self.judge(&names.join("::"), path.span().start().line);
         visit::visit_path(self, path);
     }
@@ -118,9 +102,7 @@ fn imported(tree: &UseTree) -> Vec<String> {
     match tree {
         UseTree::Path(path) => {
             let below = imported(&path.tree).into_iter();
-            below
-                .map(|below| format!("{}::{below}", path.ident))
-                .collect()
+            below.map(|below| format!("{}::{below}", path.ident)).collect()
         }
         UseTree::Name(name) => vec![name.ident.to_string()],
         UseTree::Rename(rename) => vec![rename.ident.to_string()],
@@ -143,33 +125,18 @@ mod tests {
     #[test]
     fn a_program_that_is_run_is_found() {
         let server = "crates/smtp-server/src/a.rs";
-        assert_eq!(
-            findings(server, "use std::process::{Command, Stdio};").len(),
-            1
-        );
-        assert_eq!(
-            findings(server, "fn a() { std::process::Command::new(\"sh\"); }").len(),
-            1
-        );
-        assert_eq!(
-            findings(server, "type Program = tokio::process::Command;").len(),
-            1
-        );
+        assert_eq!(findings(server, "use std::process::{Command, Stdio};").len(), 1);
+        assert_eq!(findings(server, "fn a() { std::process::Command::new(\"sh\"); }").len(), 1);
+        assert_eq!(findings(server, "type Program = tokio::process::Command;").len(), 1);
         assert_eq!(findings(server, "use smtp_proto::Command;").len(), 0);
-        assert_eq!(
-            findings("xtask/src/a.rs", "use std::process::Command;").len(),
-            0
-        );
+        assert_eq!(findings("xtask/src/a.rs", "use std::process::Command;").len(), 0);
     }
 
     #[test]
     fn a_clock_in_a_pure_crate_is_found() {
         let text = "fn a() {\n    let now = SystemTime::now();\n}";
         let found = findings("crates/smtp-mail/src/a.rs", text);
-        assert_eq!(
-            found,
-            ["crates/smtp-mail/src/a.rs:2: asks the clock: time enters this crate as an argument"]
-        );
+        assert_eq!(found, ["crates/smtp-mail/src/a.rs:2: asks the clock: time enters this crate as an argument"]);
         assert_eq!(findings("crates/smtp-server/src/a.rs", text), [""; 0]);
     }
 
@@ -182,10 +149,7 @@ mod tests {
     #[test]
     fn unfinished_work_is_found() {
         let mark = UNFINISHED[0];
-        let files = texts(&[
-            ("docs/a.md", &format!("fine\n{mark} later\n")),
-            ("a.png", mark),
-        ]);
+        let files = texts(&[("docs/a.md", &format!("fine\n{mark} later\n")), ("a.png", mark)]);
         assert_eq!(unfinished(&files[0]).len(), 1);
         assert_eq!(unfinished(&files[0])[0].place, "docs/a.md:2");
         assert_eq!(unfinished(&files[1]), []);

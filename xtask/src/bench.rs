@@ -1,0 +1,45 @@
+//! `cargo xtask bench`: how fast, beside the leanest peer and beside ourselves.
+
+mod idle;
+mod measure;
+mod ours;
+mod peers;
+mod phases;
+mod postfix;
+mod server;
+mod source;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::process;
+
+/// What to measure.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Bench {
+    /// The whole server beside Debian's Postfix, on loopback, in one run: prints one table
+    Peers(peers::Arguments),
+    /// The queue: commits, leases, settlements (criterion)
+    Queue,
+    /// Parsing and mail data (criterion)
+    Proto,
+}
+
+/// Measures.
+///
+/// # Errors
+/// When a server cannot be built, started or loaded.
+pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
+    match bench {
+        Bench::Peers(arguments) => peers::run(arguments),
+        Bench::Queue => criterion("smtp-queue"),
+        Bench::Proto => criterion("smtp-proto"),
+    }
+}
+
+fn criterion(package: &str) -> Result<ExitCode> {
+    process::run(&mut process::cargo(["bench", "--locked", "-p", package]))?;
+    Ok(ExitCode::SUCCESS)
+}
