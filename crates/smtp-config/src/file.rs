@@ -1,0 +1,366 @@
+//! The tables of the file. What each key means, and its default in words, stands in [`KEYS`](crate::KEYS), which the
+//! tests hold against these structs; what the code does is said by the `Default` of each.
+
+mod retry;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::value::{FileMode, ListenAddress, NextHopUrl, Period, Placed, Size, words};
+
+pub use retry::Retry;
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct File {
+    /// The name that the server calls itself by. Required by the server, not by the tools.
+    pub hostname: Option<Placed<String>>,
+    /// `[tls]`
+    pub tls: Tls,
+    /// `[local]`: mail that ends here. None: no mail does.
+    pub local: Option<Placed<Local>>,
+    /// Each `[[listener]]`. None written: see the reference.
+    pub listener: Vec<Placed<Listener>>,
+    /// `[relay]`
+    pub relay: Relay,
+    /// Each `[[route]]`, in order.
+    pub route: Vec<Placed<Route>>,
+    /// `[smart_host]`
+    pub smart_host: Option<SmartHost>,
+    /// `[queue]`
+    pub queue: Queue,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[delivery]`
+    pub delivery: Delivery,
+    /// `[timeouts]`
+    pub timeouts: Timeouts,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Tls {
+    /// What the server can present; the first where a client names no server.
+    pub certificates: Vec<Placed<Certificate>>,
+}
+
+/// One of `[tls] certificates`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Certificate {
+    /// PEM file: the certificate, then those that lead to its issuer.
+    pub chain: Placed<PathBuf>,
+    /// PEM file: its private key.
+    pub key: Placed<PathBuf>,
+}
+
+/// `[local]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Local {
+    /// The domains whose mail ends here.
+    pub domains: Vec<Placed<String>>,
+    /// The users file.
+    pub users: Option<Placed<PathBuf>>,
+    /// The aliases file.
+    pub aliases: Option<Placed<PathBuf>>,
+    /// Where a user's mail is put.
+    pub deliver: Deliver,
+    /// Who gets the mail for postmaster.
+    pub postmaster: Option<Placed<String>>,
+    /// Who gets the mail for addresses that nobody has.
+    pub catch_all: Option<Placed<String>>,
+    /// What divides a user from a tag, as in `user+tag`; empty: nothing does.
+    #[serde(default = "default_subaddress_separator")]
+    pub subaddress_separator: Placed<String>,
+}
+
+fn default_subaddress_separator() -> Placed<String> {
+    Placed::unwritten("+".to_owned())
+}
+
+/// `[local] deliver`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Deliver {
+    /// The Maildir of a user: a path with `{user}` and `{domain}` in it.
+    pub maildir: Placed<String>,
+}
+
+words! {
+    /// What a listener is for.
+    pub enum Service {
+        /// Mail from other servers (and from the client networks).
+        Mx = "mx",
+        /// Mail from the programs of people (RFC 6409).
+        Submission = "submission",
+    }
+}
+
+words! {
+    /// When TLS begins on a listener.
+    pub enum ListenerTls {
+        /// With the first octet.
+        Implicit = "implicit",
+        /// With STARTTLS, if the client wants it.
+        Starttls = "starttls",
+        /// Never.
+        None = "none",
+    }
+}
+
+/// One `[[listener]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Listener {
+    /// What it is for.
+    pub service: Service,
+    /// Where it listens.
+    pub addresses: Vec<Placed<ListenAddress>>,
+    /// When TLS begins.
+    pub tls: Option<Placed<ListenerTls>>,
+}
+
+/// `[relay]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Relay {
+    /// The clients that may send to anywhere. None written: see the reference.
+    pub networks: Option<Vec<Placed<String>>>,
+    /// The domains that anybody may send to.
+    pub domains: Vec<Placed<String>>,
+}
+
+words! {
+    /// What TLS must give on the way to a next hop.
+    pub enum NextHopTls {
+        /// TLS where it is offered, with any certificate; else in the clear.
+        Opportunistic = "opportunistic",
+        /// TLS with any certificate, or no delivery.
+        Require = "require",
+        /// TLS with a certificate for the host's name from an authority that the system trusts, or no delivery.
+        Verify = "verify",
+        /// In the clear.
+        None = "none",
+    }
+}
+
+/// One `[[route]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Route {
+    /// The domains that it is for: `example.com`, `*.example.com`, `*`.
+    pub recipients: Vec<Placed<String>>,
+    /// The next hop.
+    pub to: Placed<NextHopUrl>,
+    /// What TLS must give.
+    pub tls: Option<Placed<NextHopTls>>,
+}
+
+/// `[smart_host]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct SmartHost {
+    /// The next hop.
+    pub to: Placed<NextHopUrl>,
+    /// What TLS must give.
+    pub tls: Option<Placed<NextHopTls>>,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Queue {
+    /// Where the queue is kept.
+    pub directory: Placed<PathBuf>,
+    /// How long each attempt waits for the next.
+    pub retry: Placed<Retry>,
+    /// How long a message is tried.
+    pub expire_after: Placed<Period>,
+    /// When the sender is told that a message is late; zero: never.
+    pub delay_notice_after: Placed<Period>,
+    /// Bodies longer than this have a file of their own.
+    pub body_file_octets: Placed<Size>,
+    /// What the queue leaves free on its disk.
+    pub free_octets_min: Placed<Size>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            directory: Placed::unwritten("/var/spool/smtp-server".into()),
+            retry: Placed::unwritten(Retry::default()),
+            expire_after: Placed::unwritten(Period::seconds(5 * 86_400)),
+            delay_notice_after: Placed::unwritten(Period::seconds(4 * 3600)),
+            body_file_octets: Placed::unwritten(Size(256 << 10)),
+            free_octets_min: Placed::unwritten(Size(64 << 20)),
+        }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Limits {
+    /// The longest message taken.
+    pub message_octets: Placed<Size>,
+    /// The longest header block taken.
+    pub header_octets: Placed<Size>,
+    /// Recipients of one transaction.
+    pub recipients_per_message: Placed<u32>,
+    /// Sessions open at once.
+    pub sessions: Placed<u32>,
+    /// Sessions open at once from one client.
+    pub sessions_per_client: Placed<u32>,
+    /// Errors until a session is closed.
+    pub errors_per_session: Placed<u32>,
+    /// Received fields that a message may have.
+    pub received_hops: Placed<u32>,
+    /// Aliases that may lead from one to the next.
+    pub alias_depth: Placed<u32>,
+    /// Recipients that one address may stand for.
+    pub alias_recipients: Placed<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_octets: Placed::unwritten(Size(50 << 20)),
+            header_octets: Placed::unwritten(Size(256 << 10)),
+            recipients_per_message: Placed::unwritten(1000),
+            sessions: Placed::unwritten(10_000),
+            sessions_per_client: Placed::unwritten(50),
+            errors_per_session: Placed::unwritten(10),
+            received_hops: Placed::unwritten(100),
+            alias_depth: Placed::unwritten(10),
+            alias_recipients: Placed::unwritten(1000),
+        }
+    }
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Delivery {
+    /// Sessions open at once to one next hop.
+    pub sessions_per_next_hop: Placed<u32>,
+    /// Sessions open at once to all next hops.
+    pub sessions: Placed<u32>,
+    /// Messages that one session carries.
+    pub messages_per_session: Placed<u32>,
+    /// Messages put into Maildirs at once.
+    pub local_deliveries: Placed<u32>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            sessions_per_next_hop: Placed::unwritten(20),
+            sessions: Placed::unwritten(500),
+            messages_per_session: Placed::unwritten(100),
+            local_deliveries: Placed::unwritten(16),
+        }
+    }
+}
+
+/// `[timeouts]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Timeouts {
+    /// How long the server waits for the next command.
+    pub command: Placed<Period>,
+    /// How long the server waits for more of the mail data.
+    pub mail_data: Placed<Period>,
+    /// How long the handshake of TLS may take, on either side.
+    pub tls_handshake: Placed<Period>,
+    /// How long a next hop may take to accept the connection.
+    pub connect: Placed<Period>,
+    /// How long open transactions may go on when the server stops.
+    pub drain: Placed<Period>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            command: Placed::unwritten(Period::seconds(300)),
+            mail_data: Placed::unwritten(Period::seconds(180)),
+            tls_handshake: Placed::unwritten(Period::seconds(30)),
+            connect: Placed::unwritten(Period::seconds(30)),
+            drain: Placed::unwritten(Period::seconds(30)),
+        }
+    }
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Admin {
+    /// The socket that smtpctl speaks to.
+    pub socket: Placed<PathBuf>,
+    /// Its permissions.
+    pub mode: Placed<FileMode>,
+    /// The group that owns it.
+    pub group: Option<Placed<String>>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self {
+            socket: Placed::unwritten("/run/smtp-server/control.sock".into()),
+            mode: Placed::unwritten(FileMode(0o660)),
+            group: None,
+        }
+    }
+}
+
+words! {
+    /// How log lines are written.
+    pub enum LogFormat {
+        /// One JSON object a line, for programs.
+        Json = "json",
+        /// For people.
+        Human = "human",
+    }
+}
+
+words! {
+    /// What is logged: that and all above it.
+    pub enum LogLevel {
+        /// What must be mended.
+        Error = "error",
+        /// What should be looked at.
+        Warn = "warn",
+        /// What happened to each message and session.
+        Info = "info",
+        /// How it was decided.
+        Debug = "debug",
+        /// Each step.
+        Trace = "trace",
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Log {
+    /// How lines are written. None: for people on a terminal, else JSON.
+    pub format: Option<LogFormat>,
+    /// What is logged.
+    pub level: LogLevel,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: None, level: LogLevel::Info }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,420 @@
+//! The table itself.
+
+use crate::keys::Fallback::{Otherwise, Required, Value};
+use crate::keys::{Key, Section};
+
+/// The sections, in the order of the reference.
+pub const SECTIONS: &[Section] = &[
+    Section { path: "", written: "the top of the file", text: "These stand before the first `[section]`." },
+    Section {
+        path: "tls",
+        written: "[tls]",
+        text: "What the server presents to its clients. Without certificates it offers no TLS.",
+    },
+    Section {
+        path: "tls.certificates",
+        written: "certificates = [{ … }]",
+        text: "One entry a certificate, chosen by the server name that the client asks for (SNI); the first where it asks for none, or \
+               for one that no certificate has. The files are read again when they change.",
+    },
+    Section {
+        path: "local",
+        written: "[local]",
+        text: "Mail that ends here. Without this section no mail does: the server then takes mail from programs on this machine only, \
+               and sends it on.\n\n\
+               Local parts match without regard to case and quoting. `<postmaster>`, and postmaster at each local domain, are always \
+               taken: there must be a `postmaster` key, or an alias or a user of that name.",
+    },
+    Section { path: "local.deliver", written: "deliver = { … }", text: "Where a user's mail is put." },
+    Section {
+        path: "listener",
+        written: "[[listener]]",
+        text: "One section a service and the addresses that it is given on. Without any: `mx` on port 25 of all addresses; without `[local]`: \
+               `submission` on port 25 of the loopback addresses.",
+    },
+    Section {
+        path: "relay",
+        written: "[relay]",
+        text: "Who may send on through this server. Nothing is relayed but what this section allows: a `[[route]]` alone opens nothing.",
+    },
+    Section {
+        path: "route",
+        written: "[[route]]",
+        text: "Where mail for other domains goes. The first section that matches the recipient's domain wins; without one it is `[smart_host]`.",
+    },
+    Section {
+        path: "smart_host",
+        written: "[smart_host]",
+        text: "The next hop of all mail for which there is no `[[route]]`.",
+    },
+    Section { path: "queue", written: "[queue]", text: "The mail that was accepted and is not yet delivered." },
+    Section {
+        path: "limits",
+        written: "[limits]",
+        text: "What is too much. What goes over a limit is refused with a precise reply, and never costs more than the limit.",
+    },
+    Section { path: "delivery", written: "[delivery]", text: "How much is delivered at once." },
+    Section {
+        path: "timeouts",
+        written: "[timeouts]",
+        text: "How long the server waits. As a client it waits as long as RFC 5321 §4.5.3.2 asks for.",
+    },
+    Section { path: "admin", written: "[admin]", text: "The socket by which `smtpctl` asks and steers the server." },
+    Section { path: "log", written: "[log]", text: "Written to standard error, one line an event." },
+];
+
+/// The keys, in the order of the reference.
+pub const KEYS: &[Key] = &[
+    Key {
+        path: "hostname",
+        value: "domain name",
+        fallback: Required,
+        example: "\"mx.example.com\"",
+        text: "The name of this server: in the greeting, in EHLO, in `Received` fields and in delivery reports. It should have an address \
+               in DNS that leads here.",
+    },
+    Key {
+        path: "tls.certificates.chain",
+        value: "path",
+        fallback: Required,
+        example: "\"mx.pem\"",
+        text: "PEM file with the certificate of the server, then those that lead to its issuer.",
+    },
+    Key {
+        path: "tls.certificates.key",
+        value: "path",
+        fallback: Required,
+        example: "\"mx.key\"",
+        text: "PEM file with the private key (PKCS #8, PKCS #1 or SEC 1).",
+    },
+    Key {
+        path: "local.domains",
+        value: "list of domain names",
+        fallback: Required,
+        example: "[\"example.com\", \"example.org\"]",
+        text: "The domains whose mail ends here. Mail to a recipient in them whom nobody knows is refused with 550 5.1.1.",
+    },
+    Key {
+        path: "local.users",
+        value: "path",
+        fallback: Otherwise("no users"),
+        example: "\"users.toml\"",
+        text: "The users file: TOML, one table a user. `[alice]` with `addresses = [\"alice@example.com\"]` gives alice the mail of that \
+               address; without `addresses` it is alice at each local domain.",
+    },
+    Key {
+        path: "local.aliases",
+        value: "path",
+        fallback: Otherwise("no aliases"),
+        example: "\"/etc/aliases\"",
+        text: "The aliases file, in the syntax of sendmail: `name: target, target`. A name holds at each local domain and goes before a user of \
+               that name. A target is a user, an alias, or an address anywhere, to which the mail is forwarded; `\\name` is the user of that name. \
+               Programs (`|command`), files (`/file`) and `:include:` are refused.",
+    },
+    Key {
+        path: "local.postmaster",
+        value: "user, alias or address",
+        fallback: Otherwise("the alias or user postmaster"),
+        example: "\"alice\"",
+        text: "Who gets the mail for postmaster (RFC 5321 §4.5.1).",
+    },
+    Key {
+        path: "local.catch_all",
+        value: "user, alias or address",
+        fallback: Otherwise("unknown recipients are refused"),
+        example: "\"alice\"",
+        text: "Who gets the mail for addresses in local domains that nobody has.",
+    },
+    Key {
+        path: "local.subaddress_separator",
+        value: "one character, or none",
+        fallback: Value("\"+\""),
+        example: "\"-\"",
+        text: "What divides a user from a tag: mail to `alice+lists` goes to alice (RFC 5233). Empty: tags mean nothing.",
+    },
+    Key {
+        path: "local.deliver.maildir",
+        value: "path with `{user}` and `{domain}`",
+        fallback: Required,
+        example: "\"/var/mail/{domain}/{user}\"",
+        text: "The Maildir of a user; it is made at the first delivery. `{user}` is the name of the user, `{domain}` the domain of the user's \
+               first address.",
+    },
+    Key {
+        path: "listener.service",
+        value: "`mx`, `submission`",
+        fallback: Required,
+        example: "\"mx\"",
+        text: "`mx` takes mail from other servers. `submission` takes mail from the programs of people (RFC 6409), from the client networks \
+               only, and adds `Message-ID` and `Date` where they are missing.",
+    },
+    Key {
+        path: "listener.addresses",
+        value: "list of addresses with ports",
+        fallback: Required,
+        example: "[\"0.0.0.0:25\", \"[::]:25\"]",
+        text: "Where to listen. `0.0.0.0` is all IPv4 addresses, `[::]` all IPv6 addresses. Port 0 takes a free port.",
+    },
+    Key {
+        path: "listener.tls",
+        value: "`implicit`, `starttls`, `none`",
+        fallback: Otherwise("`implicit` on port 465, else `starttls` with certificates and `none` without"),
+        example: "\"starttls\"",
+        text: "When TLS begins: with the first octet, when the client says STARTTLS, or never.",
+    },
+    Key {
+        path: "relay.networks",
+        value: "list of networks",
+        fallback: Otherwise("none; without `[local]`, and if all listeners are on loopback addresses, those"),
+        example: "[\"10.0.0.0/8\", \"2001:db8::/32\"]",
+        text: "The clients that may send to anywhere.",
+    },
+    Key {
+        path: "relay.domains",
+        value: "list of domain patterns",
+        fallback: Value("[]"),
+        example: "[\"corp.example\", \"*.corp.example\"]",
+        text: "The domains that anybody may send to. An address with a route in its local part (`a%b@`, `a!b@`, `\"a@b\"@`) is refused there.",
+    },
+    Key {
+        path: "route.recipients",
+        value: "list of domain patterns",
+        fallback: Required,
+        example: "[\"corp.example\", \"*.corp.example\"]",
+        text: "The recipients' domains: `example.com` is that one, `*.example.com` all below it, `*` all.",
+    },
+    Key {
+        path: "route.to",
+        value: "next hop",
+        fallback: Required,
+        example: "\"smtp://10.0.0.5:25\"",
+        text: "The next hop: `smtp://`, `submission://` or `submissions://`, then a host and, if it is not 25, 587 or 465, a port. `submissions` is \
+               TLS from the first octet. The host is an address, or a name that the system looks up.",
+    },
+    Key {
+        path: "route.tls",
+        value: "`opportunistic`, `require`, `verify`, `none`",
+        fallback: Otherwise("`opportunistic`; `verify` with `submissions://`"),
+        example: "\"require\"",
+        text: "What TLS must give. `opportunistic`: TLS if it is offered. `require`: TLS with any certificate. `verify`: TLS with a certificate \
+               for the name of the host by an authority that this system trusts. What is asked for and not given defers the mail.",
+    },
+    Key {
+        path: "smart_host.to",
+        value: "next hop",
+        fallback: Required,
+        example: "\"smtp://relay.example.net\"",
+        text: "The next hop, as in `[[route]]`.",
+    },
+    Key {
+        path: "smart_host.tls",
+        value: "`opportunistic`, `require`, `verify`, `none`",
+        fallback: Otherwise("`verify`"),
+        example: "\"require\"",
+        text: "What TLS must give, as in `[[route]]`.",
+    },
+    Key {
+        path: "queue.directory",
+        value: "path",
+        fallback: Value("\"/var/spool/smtp-server\""),
+        example: "\"/var/spool/smtp-server\"",
+        text: "The folder of the queue, for this server alone. It should be on a disk that keeps what it says is written.",
+    },
+    Key {
+        path: "queue.retry",
+        value: "list of durations, then `\"…\"`",
+        fallback: Value("[\"1m\", \"5m\", \"15m\", \"1h\", \"…\"]"),
+        example: "[\"30s\", \"5m\", \"30m\", \"…\"]",
+        text: "How long each attempt waits for the next. The last delay repeats until the message expires.",
+    },
+    Key {
+        path: "queue.expire_after",
+        value: "duration",
+        fallback: Value("\"5d\""),
+        example: "\"2d\"",
+        text: "How long delivery is tried; then the sender gets a report that it failed (RFC 5321 §4.5.4.1 asks for 4 to 5 days).",
+    },
+    Key {
+        path: "queue.delay_notice_after",
+        value: "duration",
+        fallback: Value("\"4h\""),
+        example: "\"0s\"",
+        text: "When the sender is told, once, that the message is still on its way. `0s`: never.",
+    },
+    Key {
+        path: "queue.body_file_octets",
+        value: "size",
+        fallback: Value("\"256 KiB\""),
+        example: "\"1 MiB\"",
+        text: "Bodies longer than this have a file of their own, shorter ones stand in the log.",
+    },
+    Key {
+        path: "queue.free_octets_min",
+        value: "size",
+        fallback: Value("\"64 MiB\""),
+        example: "\"1 GiB\"",
+        text: "What the queue leaves free on its disk. Mail for which there is no room is refused for the time being (452).",
+    },
+    Key {
+        path: "limits.message_octets",
+        value: "size",
+        fallback: Value("\"50 MiB\""),
+        example: "\"25 MiB\"",
+        text: "The longest message taken, said in the SIZE extension (RFC 1870). At least 64 KiB (RFC 5321 §4.5.3.1.7).",
+    },
+    Key {
+        path: "limits.header_octets",
+        value: "size",
+        fallback: Value("\"256 KiB\""),
+        example: "\"128 KiB\"",
+        text: "The longest header block taken; it is in memory while the message is received. From 16 KiB to 256 KiB.",
+    },
+    Key {
+        path: "limits.recipients_per_message",
+        value: "number of recipients",
+        fallback: Value("1000"),
+        example: "100",
+        text: "Recipients of one transaction; those above it are refused with 452, and the client sends to them in another. At least 100 \
+               (RFC 5321 §4.5.3.1.8).",
+    },
+    Key {
+        path: "limits.sessions",
+        value: "number of sessions",
+        fallback: Value("10000"),
+        example: "2000",
+        text: "Sessions open at once, from all clients.",
+    },
+    Key {
+        path: "limits.sessions_per_client",
+        value: "number of sessions",
+        fallback: Value("50"),
+        example: "20",
+        text: "Sessions open at once from one IPv4 address or one IPv6 /64. Loopback has no such limit.",
+    },
+    Key {
+        path: "limits.errors_per_session",
+        value: "number of errors",
+        fallback: Value("10"),
+        example: "20",
+        text: "Commands that are refused as wrong, until the session is closed with 421.",
+    },
+    Key {
+        path: "limits.received_hops",
+        value: "number of `Received` fields",
+        fallback: Value("100"),
+        example: "50",
+        text: "A message with more is in a loop and refused with 554 5.4.6 (RFC 5321 §6.3).",
+    },
+    Key {
+        path: "limits.alias_depth",
+        value: "number of aliases",
+        fallback: Value("10"),
+        example: "5",
+        text: "Aliases that may lead from one to the next; beyond it the recipient is refused with 550 5.4.6.",
+    },
+    Key {
+        path: "limits.alias_recipients",
+        value: "number of recipients",
+        fallback: Value("1000"),
+        example: "5000",
+        text: "Recipients that one address may stand for by way of aliases.",
+    },
+    Key {
+        path: "delivery.sessions_per_next_hop",
+        value: "number of sessions",
+        fallback: Value("20"),
+        example: "5",
+        text: "Sessions open at once to one next hop.",
+    },
+    Key {
+        path: "delivery.sessions",
+        value: "number of sessions",
+        fallback: Value("500"),
+        example: "100",
+        text: "Sessions open at once to all next hops.",
+    },
+    Key {
+        path: "delivery.messages_per_session",
+        value: "number of messages",
+        fallback: Value("100"),
+        example: "20",
+        text: "Messages that one session to a next hop carries before another is opened.",
+    },
+    Key {
+        path: "delivery.local_deliveries",
+        value: "number of deliveries",
+        fallback: Value("16"),
+        example: "4",
+        text: "Messages that are put into Maildirs at once.",
+    },
+    Key {
+        path: "timeouts.command",
+        value: "duration",
+        fallback: Value("\"5m\""),
+        example: "\"2m\"",
+        text: "How long the server waits for the next command (RFC 5321 §4.5.3.2.7 asks for 5 minutes).",
+    },
+    Key {
+        path: "timeouts.mail_data",
+        value: "duration",
+        fallback: Value("\"3m\""),
+        example: "\"5m\"",
+        text: "How long the server waits for more of the mail data.",
+    },
+    Key {
+        path: "timeouts.tls_handshake",
+        value: "duration",
+        fallback: Value("\"30s\""),
+        example: "\"10s\"",
+        text: "How long the handshake of TLS may take, with a client and with a next hop.",
+    },
+    Key {
+        path: "timeouts.connect",
+        value: "duration",
+        fallback: Value("\"30s\""),
+        example: "\"10s\"",
+        text: "How long one address of a next hop may take to accept the connection.",
+    },
+    Key {
+        path: "timeouts.drain",
+        value: "duration",
+        fallback: Value("\"30s\""),
+        example: "\"2m\"",
+        text: "How long what is under way may go on when the server is told to stop.",
+    },
+    Key {
+        path: "admin.socket",
+        value: "path",
+        fallback: Value("\"/run/smtp-server/control.sock\""),
+        example: "\"/run/smtp-server/control.sock\"",
+        text: "The socket's file. Who may write to it may steer the server.",
+    },
+    Key {
+        path: "admin.mode",
+        value: "file mode, in octal",
+        fallback: Value("\"0660\""),
+        example: "\"0600\"",
+        text: "The permissions of the socket's file.",
+    },
+    Key {
+        path: "admin.group",
+        value: "name of a group",
+        fallback: Otherwise("the group that the server runs as"),
+        example: "\"smtp-admin\"",
+        text: "The group of the socket's file.",
+    },
+    Key {
+        path: "log.format",
+        value: "`json`, `human`",
+        fallback: Otherwise("`human` on a terminal, else `json`"),
+        example: "\"json\"",
+        text: "One JSON object a line for programs, or lines for people.",
+    },
+    Key {
+        path: "log.level",
+        value: "`error`, `warn`, `info`, `debug`, `trace`",
+        fallback: Value("\"info\""),
+        example: "\"debug\"",
+        text: "What is logged: that and all that is graver.",
+    },
+];

@@ -1,0 +1,173 @@
+//! What is wrong, and where: shown as `file:line:column`, with the line itself and a caret.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The longest part of a line that is shown, in characters.
+const EXCERPT_CHARACTERS_MAX: usize = 120;
+
+/// One thing that is wrong with a file.
+///
+/// `Display` gives the message with the line and the caret, [`Problem::summary`] the first line alone, for a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    path: PathBuf,
+    place: Option<Place>,
+    message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+    excerpt: String,
+    caret_offset: usize,
+    caret_width: usize,
+}
+
+impl Problem {
+    /// A problem with the file as a whole.
+    pub fn of_file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), place: None, message: message.into() }
+    }
+
+    /// A problem with the octets `span` of `text`. A span outside of the text is cut to it.
+    pub(crate) fn at(path: &Path, text: &str, span: Range<usize>, message: String) -> Self {
+        Self { path: path.to_owned(), place: Some(Place::find(text, span)), message }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The line in the file, from 1; none if the problem has no one place.
+    pub fn line(&self) -> Option<usize> {
+        self.place.as_ref().map(|place| place.line)
+    }
+
+    /// The column in the line in characters, from 1.
+    pub fn column(&self) -> Option<usize> {
+        self.place.as_ref().map(|place| place.column)
+    }
+
+    /// What is wrong and what to do, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// All in one line: `file:line:column: message`.
+    pub fn summary(&self) -> String {
+        let path = self.path.display();
+        match &self.place {
+            Some(place) => format!("{path}:{}:{}: {}", place.line, place.column, self.message),
+            None => format!("{path}: {}", self.message),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.summary())?;
+        let Some(place) = &self.place else { return Ok(()) };
+        let margin = place.line.to_string().len();
+        let Place { line, excerpt, caret_offset, caret_width, .. } = place;
+        write!(formatter, "\n{:margin$} |\n{line} | {excerpt}", "")?;
+        write!(formatter, "\n{:margin$} | {:caret_offset$}{:^<caret_width$}", "", "", "")
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Place {
+    fn find(text: &str, span: Range<usize>) -> Self {
+        let start = floor_boundary(text, span.start);
+        let end = floor_boundary(text, span.end.max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
+        let before = text[line_start..start].chars().count();
+        let width = text[start..end.min(line_end)].chars().count();
+        let line: Vec<char> = text[line_start..line_end].trim_end_matches('\r').chars().map(printable).collect();
+        // A long line is shown around the place.
+        let first =
+            if line.len() > EXCERPT_CHARACTERS_MAX { before.saturating_sub(EXCERPT_CHARACTERS_MAX / 2) } else { 0 };
+        let excerpt: String = line.iter().skip(first).take(EXCERPT_CHARACTERS_MAX).collect();
+        let room = excerpt.chars().count().saturating_sub(before - first);
+        Self {
+            line: text[..line_start].matches('\n').count() + 1,
+            column: before + 1,
+            excerpt: excerpt.trim_end().to_owned(),
+            caret_offset: before - first,
+            caret_width: width.min(room).max(1),
+        }
+    }
+}
+
+/// A tab would shift the caret, and a control character could command the terminal.
+fn printable(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        character if character.is_control() => '\u{fffd}',
+        character => character,
+    }
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+/// All that was found wrong, in the order in which it stands in the file. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// `Ok` if `problems` is empty.
+    pub fn check(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// Each one.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.0.iter()
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Problems {
+    type Item = &'a Problem;
+    type IntoIter = std::slice::Iter<'a, Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.iter().enumerate() {
+            if index > 0 {
+                writeln!(formatter)?;
+            }
+            write!(formatter, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

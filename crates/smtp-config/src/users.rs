@@ -1,0 +1,53 @@
+//! The users file: one table a user, named after the user.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
+
+use crate::source::Misplaced;
+use crate::suggest::nearest;
+use crate::value::Placed;
+
+const USER_KEYS: [&str; 1] = ["addresses"];
+
+/// The users file as written:
+///
+/// ```toml
+/// [alice]
+/// addresses = ["alice@example.com", "a.smith@example.com"]
+///
+/// [bob]                       # bob at each local domain
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Users(pub BTreeMap<Placed<String>, UserEntry>);
+
+/// One user, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct UserEntry {
+    /// The addresses whose mail ends in the user's mailbox. Left out: the user's name at each local domain.
+    pub addresses: Option<Vec<Placed<String>>>,
+}
+
+impl Users {
+    pub(crate) fn unknown_keys(document: &DeTable<'_>) -> Vec<Misplaced> {
+        document
+            .iter()
+            .filter_map(|(user, value)| match value.get_ref() {
+                DeValue::Table(table) => Some((user.get_ref(), table)),
+                _ => None,
+            })
+            .flat_map(|(user, table)| table.iter().map(move |(key, _)| (user, key)))
+            .filter(|(_, key)| !USER_KEYS.contains(&key.get_ref().as_ref()))
+            .map(|(user, key)| {
+                let suggestion = nearest(key.get_ref(), USER_KEYS).map(|word| format!("; did you mean `{word}`?"));
+                Misplaced {
+                    span: key.span(),
+                    message: format!("unknown key `{}` in [{user}]{}", key.get_ref(), suggestion.unwrap_or_default()),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,139 @@
+//! Next hops: `"smtp://relay.example.net:25"`.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use crate::value::{ValueError, deserialize_from_string, unknown_word, words};
+
+words! {
+    /// How a next hop is spoken to.
+    pub enum Scheme {
+        /// SMTP, port 25 unless another is given; `tls` says what STARTTLS is for.
+        Smtp = "smtp",
+        /// Message submission (RFC 6409): as `smtp`, with port 587.
+        Submission = "submission",
+        /// Message submission inside TLS from the first octet (RFC 8314 §3.3): port 465.
+        Submissions = "submissions",
+        /// The older name of `submissions`.
+        Smtps = "smtps",
+    }
+}
+
+impl Scheme {
+    /// The port where none is written.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Smtp => 25,
+            Self::Submission => 587,
+            Self::Submissions | Self::Smtps => 465,
+        }
+    }
+
+    /// Whether TLS begins before the first octet of SMTP.
+    pub fn implicit_tls(self) -> bool {
+        matches!(self, Self::Submissions | Self::Smtps)
+    }
+}
+
+/// The host of a next hop.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A name, in lower case, without the final dot.
+    Name(String),
+    /// An address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => formatter.write_str(name),
+            Self::Address(IpAddr::V4(address)) => address.fmt(formatter),
+            Self::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]"),
+        }
+    }
+}
+
+/// A next hop as the file names it: scheme, host and port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NextHopUrl {
+    /// How it is spoken to.
+    pub scheme: Scheme,
+    /// Where it is.
+    pub host: Host,
+    /// Its port.
+    pub port: u16,
+}
+
+impl FromStr for NextHopUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Some((scheme, authority)) = text.split_once("://") else {
+            return Err(ValueError::new(format!(
+                "{text:?} is no next hop; write it like \"smtp://relay.example.net:25\""
+            )));
+        };
+        let scheme: Scheme = scheme.parse().map_err(|_| unknown_word(scheme, Scheme::WORDS))?;
+        if authority.contains('@') {
+            return Err(ValueError::new(format!(
+                "{text:?} has a user name; this version does not log in at a next hop, which must know this server by its address"
+            )));
+        }
+        if authority.contains(['/', '?', '#']) {
+            return Err(ValueError::new(format!("{text:?} has a path; a next hop is a host and a port only")));
+        }
+        let (host, port) = split_port(text, authority)?;
+        Ok(Self { scheme, host: parse_host(text, host)?, port: port.unwrap_or(scheme.default_port()) })
+    }
+}
+
+fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), ValueError> {
+    let colon = authority.rfind(':').filter(|&at| !authority[at..].contains(']'));
+    let Some(colon) = colon else { return Ok((authority, None)) };
+    let (host, port) = (&authority[..colon], &authority[colon + 1..]);
+    if host.contains(':') && !host.starts_with('[') {
+        return Err(ValueError::new(format!(
+            "{text:?}: an IPv6 address stands in brackets, like \"smtp://[2001:db8::1]:25\""
+        )));
+    }
+    match port.parse() {
+        Ok(port) if port != 0 => Ok((host, Some(port))),
+        _ => Err(ValueError::new(format!("{text:?} has no port from 1 to 65535 behind its last colon"))),
+    }
+}
+
+fn parse_host(text: &str, host: &str) -> Result<Host, ValueError> {
+    if let Some(bracketed) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let address = bracketed.parse::<Ipv6Addr>();
+        return address
+            .map(|address| Host::Address(address.into()))
+            .map_err(|_| ValueError::new(format!("{text:?}: {bracketed:?} is no IPv6 address")));
+    }
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(Host::Address(address));
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if name.len() <= 253 && name.split('.').all(is_label) {
+        Ok(Host::Name(name))
+    } else {
+        Err(ValueError::new(format!("{text:?}: {host:?} is no host name and no address")))
+    }
+}
+
+/// Letters, digits, hyphens; and underscores, which names inside a network often have.
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+}
+
+impl fmt::Display for NextHopUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}://{}:{}", self.scheme, self.host, self.port)
+    }
+}
+
+deserialize_from_string!(NextHopUrl, "a next hop such as \"smtp://relay.example.net:25\"");
