@@ -1,1 +1,6 @@
 //! For tests only: transcripts, scripted peers, certificates.
+
+#![allow(clippy::missing_panics_doc, reason = "what cannot be set up in a test ends the test")]
+
+pub mod peer;
+pub mod tls;
