@@ -2,12 +2,14 @@
 
 pub mod limits;
 pub mod mail_data;
+pub mod server;
 
 mod command;
 mod domain;
 mod envelope;
 mod error;
 mod extension;
+mod line;
 mod parameter;
 mod path;
 mod remote_reply;

@@ -82,25 +82,18 @@ mod tests {
     #[test]
     fn lines_end_with_crlf_and_bare_lf_is_told() {
         let input: &[u8] = b"NOOP\r\n\r\nRSET\n\nQUIT\r";
-        assert_eq!(
-            lines(&[input, b"\n"], 64),
-            ["whole NOOP", "whole ", "bare RSET", "bare ", "whole QUIT"]
-        );
+        assert_eq!(lines(&[input, b"\n"], 64), ["whole NOOP", "whole ", "bare RSET", "bare ", "whole QUIT"]);
     }
 
     #[test]
     fn a_line_at_the_limit_passes_and_one_octet_more_does_not() {
-        assert_eq!(
-            lines(&[b"12345678\r\nx\r\n"], 10),
-            ["whole 12345678", "whole x"]
-        );
+        assert_eq!(lines(&[b"12345678\r\nx\r\n"], 10), ["whole 12345678", "whole x"]);
         assert_eq!(lines(&[b"123456789\r\nx\r\n"], 10), ["too long", "whole x"]);
     }
 
     #[test]
     fn the_cut_of_reads_does_not_matter() {
-        let input =
-            b"HELO a\r\n0123456789abcdefghij\r\nbare\n\r\r\n\n0123456789abcdefghij\nend\r\n";
+        let input = b"HELO a\r\n0123456789abcdefghij\r\nbare\n\r\r\n\n0123456789abcdefghij\nend\r\n";
         let whole = lines(&[input], 12);
         let octets: Vec<&[u8]> = input.chunks(1).collect();
         assert_eq!(lines(&octets, 12), whole);

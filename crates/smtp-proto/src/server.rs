@@ -1,0 +1,367 @@
+//! The server's side of a session (RFC 5321 §3, §4).
+
+mod event;
+mod replies;
+mod state;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+pub use event::{CloseReason, Event, Framing};
+
+use crate::limits::Limits;
+use crate::line::LineCutter;
+use crate::session::{Deadline, NotAwaited, Session, Timer, TlsFacts};
+use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode};
+use state::State;
+
+/// What all sessions of a listener have in common.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The name of this server: in the reply to EHLO and HELO, and in 221 and 421.
+    pub hostname: HelloName,
+    /// How much is taken from a client.
+    pub limits: Limits,
+    /// How long is waited for a client.
+    pub timeouts: ServerTimeouts,
+}
+
+impl ServerConfig {
+    /// The defaults for a server of this name.
+    pub fn new(hostname: HelloName) -> Self {
+        Self { hostname, limits: Limits::default(), timeouts: ServerTimeouts::default() }
+    }
+}
+
+/// How long a server session waits for its client. The defaults are those of RFC 5321 §4.5.3.2.7 and more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerTimeouts {
+    /// For the next command. At least 5 minutes.
+    pub command: Duration,
+    /// For the next octets of mail data.
+    pub data_block: Duration,
+    /// For the TLS handshake.
+    pub start_tls: Duration,
+    /// For the client to take a piece of output.
+    pub transmit: Duration,
+}
+
+impl Default for ServerTimeouts {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_mins(5),
+            data_block: Duration::from_mins(5),
+            start_tls: Duration::from_mins(2),
+            transmit: Duration::from_mins(5),
+        }
+    }
+}
+
+/// A server's side of one connection: takes commands and mail data, keeps their order, and settles by itself all that
+/// needs no decision. See [`Session`] for the law of use and [`Event`] for the answers.
+#[derive(Debug)]
+pub struct ServerSession {
+    config: Arc<ServerConfig>,
+    state: State,
+    client: Option<Box<Client>>,
+    tls: Option<Box<TlsFacts>>,
+    lines: LineCutter,
+    errors: u32,
+    /// A transaction has gone, and the caller has not been told.
+    reset_due: bool,
+    output: BytesMut,
+    /// A piece of output is being written by the caller.
+    writing: bool,
+    /// The last progress: timeouts count from here.
+    progress: Instant,
+}
+
+/// What EHLO or HELO has settled.
+#[derive(Debug)]
+struct Client {
+    hello: Hello,
+    offered: Extensions,
+}
+
+impl ServerSession {
+    /// Begins a session; `tls` where TLS was there before SMTP began.
+    pub fn new(config: Arc<ServerConfig>, tls: Option<TlsFacts>, now: Instant) -> Self {
+        Self {
+            config,
+            state: State::Opening,
+            client: None,
+            tls: tls.map(Box::new),
+            lines: LineCutter::default(),
+            errors: 0,
+            reset_due: false,
+            output: BytesMut::new(),
+            writing: false,
+            progress: now,
+        }
+    }
+
+    /// Answers the event that waits: a positive reply accepts, any other refuses. Code 421 also ends the session.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAwaited`] where no event waits for a reply: the client has gone, or the answer came by another way.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is made to be given away")]
+    pub fn reply(&mut self, reply: Reply, now: Instant) -> Result<(), NotAwaited> {
+        let accepted = reply.class() == ReplyClass::Completion;
+        self.state = match std::mem::take(&mut self.state) {
+            State::Greeting if accepted => State::Ready,
+            State::Greeting => State::NoService,
+            State::MailAsked(mail) if accepted => State::Transaction(Box::new(Envelope::new(*mail))),
+            State::HelloAsked(_) | State::MailAsked(_) | State::MailDataEndAsked(_) => State::Ready,
+            State::RcptAsked(mut envelope, rcpt) => {
+                if accepted {
+                    envelope.recipients.push(*rcpt);
+                }
+                State::Transaction(envelope)
+            }
+            State::MailDataStartAsked(envelope) => State::Transaction(envelope),
+            other => {
+                self.state = other;
+                return Err(NotAwaited);
+            }
+        };
+        self.progress = now;
+        self.send(&reply);
+        Ok(())
+    }
+
+    /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. STARTTLS is left out where there
+    /// is TLS already. A size limit that is offered is kept, beside the one of [`Limits::message_octets`].
+    ///
+    /// # Errors
+    ///
+    /// [`NotAwaited`] where no EHLO or HELO waits.
+    pub fn hello(&mut self, mut offered: Extensions, now: Instant) -> Result<(), NotAwaited> {
+        let hello = match std::mem::take(&mut self.state) {
+            State::HelloAsked(hello) => *hello,
+            other => {
+                self.state = other;
+                return Err(NotAwaited);
+            }
+        };
+        offered.starttls &= self.tls.is_none();
+        let reply = self.hello_reply(hello.kind, &offered);
+        self.client = Some(Box::new(Client { hello, offered }));
+        self.state = State::Ready;
+        self.progress = now;
+        self.send(&reply);
+        Ok(())
+    }
+
+    /// Answers [`Event::MailDataStart`]: the mail data may come (354).
+    ///
+    /// # Errors
+    ///
+    /// [`NotAwaited`] where no DATA waits.
+    pub fn begin_mail_data(&mut self, now: Instant) -> Result<(), NotAwaited> {
+        let envelope = match std::mem::take(&mut self.state) {
+            State::MailDataStartAsked(envelope) => envelope,
+            other => {
+                self.state = other;
+                return Err(NotAwaited);
+            }
+        };
+        self.state = State::mail_data(envelope, self.message_octets_max());
+        self.progress = now;
+        self.send(&replies::START_MAIL_INPUT);
+        Ok(())
+    }
+
+    /// Refuses the mail data that is coming in: no more of it is told, it is swallowed to its true end, and `reply` is
+    /// sent there. [`Event::Reset`] follows at once. After [`Event::MailDataEnd`] it is the answer to that. Does nothing
+    /// where there is no mail data.
+    pub fn refuse_mail_data(&mut self, reply: Reply) {
+        debug_assert!(
+            matches!(reply.class(), ReplyClass::Transient | ReplyClass::Permanent),
+            "refused with a reply that accepts"
+        );
+        match self.state {
+            State::MailData(_) => self.refuse_content(reply),
+            State::MailDataEndAsked(_) => {
+                self.state = State::Ready;
+                self.send(&reply);
+            }
+            _ => {}
+        }
+    }
+
+    /// The handshake after [`Event::StartTls`] is done: the session begins anew, before EHLO (RFC 3207 §4.2).
+    pub fn tls_established(&mut self, tls: TlsFacts, now: Instant) {
+        if matches!(self.state, State::Handshake) {
+            self.state = State::Ready;
+            self.client = None;
+            self.tls = Some(Box::new(tls));
+            self.progress = now;
+        }
+    }
+
+    /// Ends the session with `reply`, 421 as a rule, whatever it is doing: at shutdown, or by policy. Inside a TLS
+    /// handshake nothing can be said.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is made to be given away")]
+    pub fn close(&mut self, reply: Reply) {
+        match self.state {
+            State::Closing(_) | State::Closed => return,
+            State::Handshake => {}
+            _ => reply.encode(&mut self.output),
+        }
+        self.end(CloseReason::Local);
+    }
+
+    /// The transaction that is open: its MAIL and the recipients accepted so far.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.state.envelope()
+    }
+
+    /// The last EHLO or HELO that was accepted.
+    pub fn client_hello(&self) -> Option<&Hello> {
+        self.client.as_deref().map(|client| &client.hello)
+    }
+
+    /// What is known of TLS; `None` in the clear.
+    pub fn tls(&self) -> Option<&TlsFacts> {
+        self.tls.as_deref()
+    }
+
+    /// How the message that is coming in, or would come in, is transmitted: for its trace field.
+    pub fn protocol(&self) -> Protocol {
+        let extended = self.client_hello().is_some_and(|hello| hello.kind != HelloKind::Helo);
+        let utf8 = self.envelope().is_some_and(|envelope| envelope.mail.parameters.smtputf8);
+        match (utf8, extended, self.tls.is_some()) {
+            (true, _, false) => Protocol::Utf8Smtp,
+            (true, _, true) => Protocol::Utf8Smtps,
+            (false, true, false) => Protocol::Esmtp,
+            (false, true, true) => Protocol::Esmtps,
+            (false, false, _) => Protocol::Smtp,
+        }
+    }
+
+    fn hello_reply(&self, kind: HelloKind, offered: &Extensions) -> Reply {
+        let hostname = self.config.hostname.as_str();
+        let reply = match kind {
+            HelloKind::Helo => Extensions::default().reply(hostname),
+            HelloKind::Ehlo | HelloKind::Lhlo => offered.reply(hostname),
+        };
+        reply.expect("a host name is printable ASCII on one line")
+    }
+
+    /// What is taken of a message, in octets: the lesser of what is offered and what is permitted.
+    fn message_octets_max(&self) -> u64 {
+        let offered = self.client.as_deref().and_then(|client| client.offered.size).filter(|&octets| octets > 0);
+        offered.unwrap_or(u64::MAX).min(self.config.limits.message_octets)
+    }
+
+    /// Queues a reply. After 421 the session ends (RFC 5321 §3.8).
+    fn send(&mut self, reply: &Reply) {
+        reply.encode(&mut self.output);
+        if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE {
+            self.end(CloseReason::Local);
+        }
+    }
+
+    /// No more input is taken; the transaction is gone; what is queued still leaves.
+    fn end(&mut self, reason: CloseReason) {
+        self.reset_due |= self.state.envelope().is_some();
+        self.state = State::Closing(reason);
+    }
+}
+
+impl Session for ServerSession {
+    type Event = Event;
+
+    fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
+        self.advance(now, input)
+    }
+
+    fn handle_eof(&mut self) -> Option<Event> {
+        if !matches!(self.state, State::Closing(_) | State::Closed) {
+            self.end(CloseReason::EndOfStream);
+        }
+        self.farewell()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Option<Event> {
+        let due = self.poll_timeout().filter(|deadline| deadline.at <= now)?;
+        self.progress = now;
+        match due.reason {
+            // Nothing can be said to a client that does not listen.
+            Timer::Transmit | Timer::StartTls => {
+                self.output.clear();
+                if !matches!(self.state, State::Closing(_)) {
+                    self.end(CloseReason::Timeout(due.reason));
+                }
+            }
+            reason => {
+                self.send_with_hostname(&replies::TIMEOUT);
+                self.end(CloseReason::Timeout(reason));
+            }
+        }
+        self.farewell()
+    }
+
+    fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        if self.writing || !self.output.is_empty() {
+            self.progress = now;
+        }
+        self.writing = !self.output.is_empty();
+        // The whole buffer is given away, so an idle session holds none.
+        self.writing.then(|| std::mem::take(&mut self.output).freeze())
+    }
+
+    fn poll_timeout(&self) -> Option<Deadline> {
+        let timeouts = &self.config.timeouts;
+        let transmitting = self.writing || !self.output.is_empty();
+        let (wait, reason) = match self.state {
+            State::Closed => return None,
+            State::Closing(_) => (timeouts.transmit, Timer::Transmit),
+            _ if transmitting => (timeouts.transmit, Timer::Transmit),
+            State::NoService | State::Ready | State::Transaction(_) => (timeouts.command, Timer::Command),
+            State::MailData(_) | State::Swallowing(_) => (timeouts.data_block, Timer::DataBlock),
+            State::Handshake => (timeouts.start_tls, Timer::StartTls),
+            _ => return None,
+        };
+        Some(Deadline { at: self.progress + wait, reason })
+    }
+}
+
+/// How a message came, as the `with` of its Received field says it (RFC 3848, RFC 6531 §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// `SMTP`: the client said HELO.
+    Smtp,
+    /// `ESMTP`: the client said EHLO.
+    Esmtp,
+    /// `ESMTPS`: ESMTP over TLS.
+    Esmtps,
+    /// `UTF8SMTP`: ESMTP with SMTPUTF8.
+    Utf8Smtp,
+    /// `UTF8SMTPS`: ESMTP with SMTPUTF8 over TLS.
+    Utf8Smtps,
+}
+
+impl Protocol {
+    /// The registered keyword.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Smtp => "SMTP",
+            Self::Esmtp => "ESMTP",
+            Self::Esmtps => "ESMTPS",
+            Self::Utf8Smtp => "UTF8SMTP",
+            Self::Utf8Smtps => "UTF8SMTPS",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

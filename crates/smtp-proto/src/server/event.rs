@@ -1,0 +1,84 @@
+//! What a server session tells its caller.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::mail_data::ContentFacts;
+use crate::session::Timer;
+use crate::{Hello, Mail, Rcpt};
+
+/// What has come from the client. Where an answer is due, no more input is taken until it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The session begins: answer with [`reply`](super::ServerSession::reply), 220 to open it, 554 or 421 to refuse.
+    /// Input waits until then.
+    Connected,
+    /// EHLO or HELO: answer with [`hello`](super::ServerSession::hello), with what is offered to this client now, or
+    /// with [`reply`](super::ServerSession::reply) to refuse.
+    Hello(Hello),
+    /// STARTTLS was taken and the 220 is queued: write it out, read nothing more, make the handshake, then call
+    /// [`tls_established`](super::ServerSession::tls_established).
+    StartTls,
+    /// MAIL begins a transaction: answer with [`reply`](super::ServerSession::reply).
+    Mail(Mail),
+    /// RCPT names a recipient: answer with [`reply`](super::ServerSession::reply).
+    Rcpt(Rcpt),
+    /// The client wants to send the mail data: answer with
+    /// [`begin_mail_data`](super::ServerSession::begin_mail_data), or with [`reply`](super::ServerSession::reply) to
+    /// refuse, which leaves the transaction open.
+    MailDataStart(Framing),
+    /// Content, its dot-stuffing removed: a view into the input buffer. Lines may be cut anywhere.
+    MailData(Bytes),
+    /// The content is complete and without fault: answer with [`reply`](super::ServerSession::reply), which ends the
+    /// transaction.
+    MailDataEnd(ContentFacts),
+    /// The transaction that was open is gone, for whatever cause; what was kept for it can go too. A refusal of mail
+    /// data that is still coming in has been chosen and is sent at its true end.
+    Reset,
+    /// The session is over and all output has left: close the connection. Always the last event.
+    Closed(CloseReason),
+}
+
+/// How mail data comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Framing {
+    /// By DATA, ended by a lone dot (RFC 5321 §4.1.1.4).
+    Data,
+}
+
+/// Why a server session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client said QUIT.
+    Quit,
+    /// The client's stream ended without QUIT.
+    EndOfStream,
+    /// The client was silent, or took no output.
+    Timeout(Timer),
+    /// This side ended it: [`close`](super::ServerSession::close), or a reply with code 421.
+    Local,
+    /// As many errors as the limit permits.
+    TooManyErrors,
+    /// There were octets in the clear behind STARTTLS (RFC 3207 §4.2).
+    ClearTextAfterStartTls,
+    /// An HTTP request: a browser that was made to talk to us.
+    HttpRequest,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quit => f.write_str("quit"),
+            Self::EndOfStream => f.write_str("end of stream"),
+            Self::Timeout(timer) => write!(f, "timeout: {timer}"),
+            Self::Local => f.write_str("closed by this side"),
+            Self::TooManyErrors => f.write_str("too many errors"),
+            Self::ClearTextAfterStartTls => f.write_str("octets in the clear after STARTTLS"),
+            Self::HttpRequest => f.write_str("HTTP request"),
+        }
+    }
+}

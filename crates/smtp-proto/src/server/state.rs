@@ -1,0 +1,384 @@
+//! All changes of state of a server session: one dispatch, one function per state.
+
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::event::{CloseReason, Event, Framing};
+use super::{ServerSession, replies};
+use crate::line::{self, Line};
+use crate::mail_data::{ContentFault, MailDataPiece, Unstuffer};
+use crate::{Command, Envelope, Hello, HelloKind, Mail, Rcpt, Reply, SyntaxError, SyntaxReason};
+
+/// Where the session is. The variants named `…Asked` wait for the caller's answer and take no input.
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// Nothing has been told yet.
+    Opening,
+    /// [`Event::Connected`] waits.
+    Greeting,
+    /// The greeting was 554: nothing is left but QUIT (RFC 5321 §3.1).
+    NoService,
+    /// No transaction is open.
+    Ready,
+    HelloAsked(Box<Hello>),
+    MailAsked(Box<Mail>),
+    /// MAIL was accepted.
+    Transaction(Box<Envelope>),
+    RcptAsked(Box<Envelope>, Box<Rcpt>),
+    MailDataStartAsked(Box<Envelope>),
+    /// 354 was sent.
+    MailData(Box<MailData>),
+    /// Mail data that is refused at its end already.
+    Swallowing(Box<Swallowing>),
+    MailDataEndAsked(Box<Envelope>),
+    /// 220 was sent to STARTTLS.
+    Handshake,
+    /// The last reply is leaving.
+    Closing(CloseReason),
+    /// [`Event::Closed`] has been told.
+    #[default]
+    Closed,
+}
+
+#[derive(Debug)]
+pub(super) struct MailData {
+    envelope: Box<Envelope>,
+    unstuffer: Unstuffer,
+}
+
+#[derive(Debug)]
+pub(super) struct Swallowing {
+    unstuffer: Unstuffer,
+    refusal: Reply,
+}
+
+impl State {
+    pub(super) fn mail_data(envelope: Box<Envelope>, octets_max: u64) -> Self {
+        Self::MailData(Box::new(MailData { envelope, unstuffer: Unstuffer::new(octets_max) }))
+    }
+
+    /// The envelope of the transaction that is open.
+    pub(super) fn envelope(&self) -> Option<&Envelope> {
+        match self {
+            Self::Transaction(envelope)
+            | Self::RcptAsked(envelope, _)
+            | Self::MailDataStartAsked(envelope)
+            | Self::MailDataEndAsked(envelope) => Some(envelope),
+            Self::MailData(mail_data) => Some(&mail_data.envelope),
+            _ => None,
+        }
+    }
+}
+
+/// `Break` gives the caller what there is to tell, `Continue` goes round again.
+type Flow = ControlFlow<Option<Event>>;
+
+impl ServerSession {
+    /// The dispatch.
+    pub(super) fn advance(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
+        loop {
+            if self.reset_due {
+                self.reset_due = false;
+                return Some(Event::Reset);
+            }
+            let flow = match self.state {
+                State::Opening => self.opening(),
+                State::NoService | State::Ready | State::Transaction(_) => self.command_line(now, input),
+                State::MailData(_) => self.mail_data(now, input),
+                State::Swallowing(_) => self.swallow(now, input),
+                State::Closing(_) => Break(self.farewell()),
+                State::Greeting
+                | State::HelloAsked(_)
+                | State::MailAsked(_)
+                | State::RcptAsked(..)
+                | State::MailDataStartAsked(_)
+                | State::MailDataEndAsked(_)
+                | State::Handshake
+                | State::Closed => Break(None),
+            };
+            if let Break(event) = flow {
+                return event;
+            }
+        }
+    }
+
+    fn opening(&mut self) -> Flow {
+        self.state = State::Greeting;
+        Break(Some(Event::Connected))
+    }
+
+    /// What is owed at the end: the loss of the transaction at once, the end itself when all output has left.
+    pub(super) fn farewell(&mut self) -> Option<Event> {
+        if std::mem::take(&mut self.reset_due) {
+            return Some(Event::Reset);
+        }
+        let State::Closing(reason) = self.state else { return None };
+        if !self.output.is_empty() {
+            return None;
+        }
+        self.state = State::Closed;
+        Some(Event::Closed(reason))
+    }
+
+    /// Takes one command line, unless too much output waits.
+    fn command_line(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
+        let limits = &self.config.limits;
+        if self.output.len() >= limits.output_octets {
+            return Break(None);
+        }
+        let Some(line) = self.lines.cut(input, limits.command_line_octets) else { return Break(None) };
+        let parsed = match line {
+            Line::Whole(octets) => Command::parse(&input[..octets]).map_err(Mistake::Syntax),
+            Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
+            Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),
+        };
+        if let (Ok(Command::Hello(_)), State::Transaction(_)) = (&parsed, &self.state) {
+            // EHLO ends a transaction as RSET does (RFC 5321 §4.1.4). The line stays and is met again without one.
+            self.state = State::Ready;
+            return Break(Some(Event::Reset));
+        }
+        line::take(input, &line);
+        self.progress = now;
+        match (parsed, &self.state) {
+            (Err(mistake), _) => self.mistake(mistake),
+            (Ok(Command::Quit), _) => self.quit(),
+            (Ok(_), State::NoService) => self.refuse_error(&replies::QUIT_ONLY),
+            (Ok(command), _) => self.command(command, input),
+        }
+    }
+
+    fn mistake(&mut self, mistake: Mistake) -> Flow {
+        match mistake {
+            Mistake::Syntax(error) if error.reason == SyntaxReason::HttpRequest => {
+                replies::HTTP.encode(&mut self.output);
+                self.end(CloseReason::HttpRequest);
+                Continue(())
+            }
+            Mistake::Syntax(error) => self.refuse_error(&error.reply()),
+            Mistake::Line(reply) => self.refuse_error(&reply),
+        }
+    }
+
+    fn command(&mut self, command: Command, input: &BytesMut) -> Flow {
+        match command {
+            Command::Hello(hello) => self.hello_command(hello),
+            Command::Mail(mail) => self.mail(mail),
+            Command::Rcpt(rcpt) => self.rcpt(rcpt),
+            Command::Data => self.data(),
+            Command::Rset => self.rset(),
+            Command::StartTls => self.start_tls(input),
+            Command::Quit => self.quit(),
+            Command::Noop => self.settled(&replies::NOOP),
+            Command::Help(_) => self.settled(&replies::HELP),
+            Command::Vrfy(_) => self.settled(&replies::CANNOT_VERIFY),
+            Command::Expn(_) => self.settled(&replies::NO_EXPN),
+        }
+    }
+
+    fn hello_command(&mut self, hello: Hello) -> Flow {
+        if hello.kind == HelloKind::Lhlo {
+            return self.refuse_error(&replies::NO_LMTP);
+        }
+        self.state = State::HelloAsked(Box::new(hello.clone()));
+        Break(Some(Event::Hello(hello)))
+    }
+
+    fn mail(&mut self, mail: Mail) -> Flow {
+        let Some(client) = self.client.as_deref() else {
+            return self.refuse_error(&replies::HELLO_FIRST);
+        };
+        if matches!(self.state, State::Transaction(_)) {
+            return self.refuse_error(&replies::NESTED_MAIL);
+        }
+        let parameters = &mail.parameters;
+        let offered = &client.offered;
+        if parameters.size.is_some() && offered.size.is_none()
+            || parameters.body.is_some() && !offered.eight_bit_mime
+            || parameters.smtputf8 && !offered.smtputf8
+        {
+            return self.refuse_error(&replies::PARAMETER_NOT_OFFERED);
+        }
+        if !mail.reverse_path.is_ascii() && !parameters.smtputf8 {
+            return self.settled(&replies::UTF8_NOT_ASKED_FOR);
+        }
+        if parameters.size.is_some_and(|octets| octets > self.message_octets_max()) {
+            return self.settled(&replies::TOO_LARGE);
+        }
+        self.state = State::MailAsked(Box::new(mail.clone()));
+        Break(Some(Event::Mail(mail)))
+    }
+
+    fn rcpt(&mut self, rcpt: Rcpt) -> Flow {
+        let State::Transaction(envelope) = &self.state else {
+            return self.refuse_error(&replies::MAIL_FIRST);
+        };
+        if !rcpt.forward_path.is_ascii() && !envelope.mail.parameters.smtputf8 {
+            return self.settled(&replies::UTF8_NOT_ASKED_FOR);
+        }
+        if envelope.recipients.len() >= self.config.limits.recipients_per_message {
+            return self.settled(&replies::TOO_MANY_RECIPIENTS);
+        }
+        self.state = match std::mem::take(&mut self.state) {
+            State::Transaction(envelope) => State::RcptAsked(envelope, Box::new(rcpt.clone())),
+            other => other,
+        };
+        Break(Some(Event::Rcpt(rcpt)))
+    }
+
+    fn data(&mut self) -> Flow {
+        match std::mem::take(&mut self.state) {
+            State::Transaction(envelope) if !envelope.recipients.is_empty() => {
+                self.state = State::MailDataStartAsked(envelope);
+                Break(Some(Event::MailDataStart(Framing::Data)))
+            }
+            State::Transaction(envelope) => {
+                self.state = State::Transaction(envelope);
+                // Not an error: a client that pipelines cannot know (RFC 2920 §3.1).
+                self.settled(&replies::NO_RECIPIENTS)
+            }
+            other => {
+                self.state = other;
+                self.refuse_error(&replies::MAIL_FIRST)
+            }
+        }
+    }
+
+    fn rset(&mut self) -> Flow {
+        self.reset_due = matches!(self.state, State::Transaction(_));
+        self.state = State::Ready;
+        self.settled(&replies::RESET)
+    }
+
+    fn start_tls(&mut self, behind: &BytesMut) -> Flow {
+        let Some(client) = self.client.as_deref() else {
+            return self.refuse_error(&replies::HELLO_FIRST);
+        };
+        if self.tls.is_some() {
+            return self.refuse_error(&replies::TLS_ALREADY);
+        }
+        if !client.offered.starttls {
+            return self.refuse_error(&replies::NO_TLS);
+        }
+        if matches!(self.state, State::Transaction(_)) {
+            return self.refuse_error(&replies::NO_TLS_NOW);
+        }
+        if !behind.is_empty() {
+            replies::CLEAR_TEXT.encode(&mut self.output);
+            self.end(CloseReason::ClearTextAfterStartTls);
+            return Continue(());
+        }
+        replies::READY_FOR_TLS.encode(&mut self.output);
+        self.state = State::Handshake;
+        Break(Some(Event::StartTls))
+    }
+
+    fn quit(&mut self) -> Flow {
+        self.send_with_hostname(&replies::CLOSING);
+        self.end(CloseReason::Quit);
+        Continue(())
+    }
+
+    fn mail_data(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
+        let State::MailData(mail_data) = &mut self.state else { return Break(None) };
+        let waiting = input.len();
+        let piece = match mail_data.unstuffer.fault() {
+            None => mail_data.unstuffer.next_piece(input),
+            Some(fault) => {
+                self.refuse_content(refusal(fault));
+                return Continue(());
+            }
+        };
+        if input.len() != waiting {
+            self.progress = now;
+        }
+        match (piece, mail_data.unstuffer.fault()) {
+            (Some(MailDataPiece::Content(octets)), _) => Break(Some(Event::MailData(octets))),
+            (Some(MailDataPiece::End), None) => self.mail_data_end(),
+            (Some(MailDataPiece::End), Some(fault)) => {
+                self.state = State::Ready;
+                self.reset_due = true;
+                self.settled(&refusal(fault))
+            }
+            (None, Some(fault)) => {
+                self.refuse_content(refusal(fault));
+                Continue(())
+            }
+            (None, None) => Break(None),
+        }
+    }
+
+    fn mail_data_end(&mut self) -> Flow {
+        let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
+        self.state = State::MailDataEndAsked(mail_data.envelope);
+        Break(Some(Event::MailDataEnd(mail_data.unstuffer.facts())))
+    }
+
+    /// The content will be refused at its end; until then it is only read.
+    pub(super) fn refuse_content(&mut self, refusal: Reply) {
+        self.state = match std::mem::take(&mut self.state) {
+            State::MailData(mail_data) => {
+                self.reset_due = true;
+                State::Swallowing(Box::new(Swallowing { unstuffer: mail_data.unstuffer, refusal }))
+            }
+            other => other,
+        };
+    }
+
+    fn swallow(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
+        let State::Swallowing(swallowing) = &mut self.state else { return Break(None) };
+        let waiting = input.len();
+        let piece = swallowing.unstuffer.next_piece(input);
+        if input.len() != waiting {
+            self.progress = now;
+        }
+        match piece {
+            Some(MailDataPiece::Content(_)) => Continue(()),
+            Some(MailDataPiece::End) => {
+                let refusal = swallowing.refusal.clone();
+                self.state = State::Ready;
+                self.settled(&refusal)
+            }
+            None => Break(None),
+        }
+    }
+
+    /// Answers by itself, and goes on.
+    fn settled(&mut self, reply: &Reply) -> Flow {
+        self.send(reply);
+        Continue(())
+    }
+
+    /// Answers a mistake of the client; at the last one that is permitted the session ends instead.
+    fn refuse_error(&mut self, reply: &Reply) -> Flow {
+        self.errors += 1;
+        if self.errors < self.config.limits.errors_per_session {
+            return self.settled(reply);
+        }
+        self.send_with_hostname(&replies::TOO_MANY_ERRORS);
+        self.end(CloseReason::TooManyErrors);
+        Continue(())
+    }
+
+    /// Queues one of the replies that begin with the server's name (RFC 5321 §4.2.2).
+    pub(super) fn send_with_hostname(&mut self, reply: &Reply) {
+        let text = format!("{} {}", self.config.hostname, reply.text());
+        let reply = reply.clone().with_text(text).expect("a host name is printable ASCII");
+        reply.encode(&mut self.output);
+    }
+}
+
+/// A command line that is no command.
+enum Mistake {
+    Syntax(SyntaxError),
+    Line(Reply),
+}
+
+fn refusal(fault: ContentFault) -> Reply {
+    match fault {
+        ContentFault::BareLineEnd => replies::BARE_LINE_END,
+        ContentFault::Nul => replies::NUL,
+        ContentFault::TooLong => replies::TOO_LARGE,
+    }
+}
