@@ -46,6 +46,22 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("`{shown}` did not print UTF-8"))
 }
 
+/// Runs `command` to its end; what it wrote is shown only when it fails.
+///
+/// # Errors
+/// When it cannot be started, or ends with another status than 0.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    println!("$ {shown}");
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot start `{shown}`"))?;
+    if !output.status.success() {
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("`{shown}` ended with {}", output.status);
+    }
+    Ok(())
+}
+
 /// Whether a program of this name is found on the search path, or where system programs lie.
 pub(crate) fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

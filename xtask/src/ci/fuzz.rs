@@ -29,7 +29,7 @@ pub(crate) fn smoke() -> Result<()> {
         let mut run = toolchain.fuzz("run");
         run.args(["--release", target, "--"]);
         run.args([format!("-max_total_time={SECONDS}"), "-verbosity=0".into(), "-timeout=10".into()]);
-        process::run(&mut run).with_context(|| format!("the fuzz target {target} found something"))?;
+        process::run_quietly(&mut run).with_context(|| format!("the fuzz target {target} found something"))?;
     }
     Ok(())
 }
