@@ -34,7 +34,8 @@ struct Step {
 
 const STEPS: &[Step] = &[
     step("format", "rustfmt finds nothing to change", || {
-        process::run(&mut process::cargo(["fmt", "--all", "--check"]))
+        process::run(&mut process::cargo(["fmt", "--all", "--check"]))?;
+        process::run(&mut process::cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
     }),
     step("tidy", "arrows, sizes, documents, dependencies", tidy_step),
     step("packages", "Debian packages of the end-to-end tests", packages::install),
