@@ -11,6 +11,7 @@
 
 mod bench;
 mod ci;
+mod docs;
 mod load;
 mod process;
 mod tidy;
@@ -33,6 +34,8 @@ enum Task {
     Ci(ci::Arguments),
     /// Hold the sources against the rules of this repository: arrows, sizes, documents, dependencies
     Tidy,
+    /// Write the documents that are made from the code
+    Docs,
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let done = match arguments.task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Docs => docs::run(),
         Task::Bench(bench) => bench::run(&bench),
     };
     match done {

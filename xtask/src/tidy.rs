@@ -75,6 +75,7 @@ pub(crate) fn findings() -> Result<usize> {
     findings.extend(lockfile::check(repository.text("Cargo.lock")?)?);
     findings.extend(lockfile::unwanted_in_use()?);
     findings.extend(documents::check(&repository));
+    findings.extend(documents::outdated(&repository));
     for finding in &findings {
         eprintln!("{finding}");
     }

@@ -64,6 +64,9 @@ tls = "opportunistic"
 
 [queue]
 directory = "queue"
+
+[admin]
+socket = "control.sock"
 "#
     )
 }

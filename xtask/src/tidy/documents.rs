@@ -1,6 +1,7 @@
 //! What the documents claim about the code.
 
 use super::{Finding, Repository, TextFile};
+use crate::docs::{GENERATED, Generated};
 
 /// Which RFC section lives in which module, and which test shows it.
 const RFC_TABLE: &str = "docs/rfc.md";
@@ -15,6 +16,17 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
         findings.extend(untrue_rows(text, repository));
     }
     findings
+}
+
+/// Documents that are not what the code makes.
+pub(super) fn outdated(repository: &Repository) -> Vec<Finding> {
+    GENERATED.iter().filter_map(|document| compare(document, repository)).collect()
+}
+
+fn compare(document: &Generated, repository: &Repository) -> Option<Finding> {
+    let is_current = repository.find(document.path) == Some((document.text)().as_str());
+    let text = "is not what the code makes: run `cargo xtask docs` and commit it";
+    (!is_current).then(|| Finding::new(document.path, text))
 }
 
 /// Relative links that lead nowhere.
@@ -90,6 +102,15 @@ mod tests {
     fn findings(files: &[(&str, &str)]) -> Vec<String> {
         let repository = Repository { texts: texts(files) };
         check(&repository).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_document_that_is_not_what_the_code_makes_is_found() {
+        let document = Generated { path: "docs/a.md", text: || "new\n".to_owned() };
+        let with = |text: &str| Repository { texts: texts(&[("docs/a.md", text)]) };
+        assert_eq!(compare(&document, &with("new\n")), None);
+        assert!(compare(&document, &with("old\n")).is_some());
+        assert!(compare(&document, &Repository { texts: Vec::new() }).is_some());
     }
 
     #[test]
