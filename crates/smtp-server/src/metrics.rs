@@ -21,6 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use smtp_proto::ReplyCode;
 
 pub use self::label::{
     AttemptResult, Class, DeliveryClass, Direction, DsnKind, QueueState, ReloadResult, Service, Stage, TlsVersion, Verb,
@@ -105,14 +106,14 @@ impl Metrics {
     }
 
     /// Counts a command and the reply code that it was answered with.
-    pub fn command(&self, verb: Verb, code: u16) {
-        let class = Class::of(code);
+    pub fn command(&self, verb: Verb, code: ReplyCode) {
+        let class = code.class().into();
         self.inner.commands.get_or_create(&ByCommand { verb, class }).inc();
     }
 
-    /// Counts a refusal: the stage of the session and the reply code (400 to 599).
-    pub fn reject(&self, stage: Stage, code: u16) {
-        self.inner.rejects.get_or_create(&ByReject { stage, code: code.clamp(400, 599) }).inc();
+    /// Counts a refusal: the stage of the session and the code of the reply.
+    pub fn reject(&self, stage: Stage, code: ReplyCode) {
+        self.inner.rejects.get_or_create(&ByReject { stage, code: code.number() }).inc();
     }
 
     /// Counts a message that is durable in the queue.

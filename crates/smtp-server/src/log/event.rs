@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
+use smtp_mail::{MessageId, RecipientId, Report};
+use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath};
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
@@ -98,18 +100,16 @@ pub fn closed(session: &Session, end: Closed<'_>) {
 pub struct Refused<'a> {
     /// Where in the session.
     pub stage: Stage,
-    /// The code of the reply.
-    pub code: u16,
-    /// The enhanced status of the reply.
-    pub status: Option<&'a dyn Display>,
+    /// The reply that the client got.
+    pub reply: &'a Reply,
     /// Why, in our words: the rule or the limit.
     pub reason: &'a dyn Display,
     /// The name after EHLO or HELO.
-    pub hello: Option<&'a dyn Display>,
+    pub hello: Option<&'a HelloName>,
     /// The reverse-path, when MAIL has come so far.
-    pub reverse_path: Option<&'a dyn Display>,
+    pub reverse_path: Option<&'a ReversePath>,
     /// The forward-path that was refused.
-    pub forward_path: Option<&'a dyn Display>,
+    pub forward_path: Option<&'a ForwardPath>,
 }
 
 /// A connection, a command or a message was refused.
@@ -120,8 +120,8 @@ pub fn refused(session: &Session, refused: Refused<'_>) {
         service = session.service.as_str(),
         peer = %session.peer,
         stage = refused.stage.as_str(),
-        code = u64::from(refused.code),
-        status = refused.status.map(shown),
+        code = u64::from(refused.reply.code().number()),
+        status = refused.reply.status().map(shown),
         reason = %refused.reason,
         hello = refused.hello.map(shown),
         reverse_path = refused.reverse_path.map(shown),
@@ -133,17 +133,17 @@ pub fn refused(session: &Session, refused: Refused<'_>) {
 #[derive(Clone, Copy)]
 pub struct Received<'a> {
     /// Its id in the queue.
-    pub message: &'a dyn Display,
+    pub message: MessageId,
     /// Octets of its content.
     pub octets: u64,
     /// How many recipients were accepted.
     pub recipients: usize,
-    /// The TLS version, if there was TLS.
+    /// How the connection was protected ("TLSv1.3 ..."), if it was.
     pub tls: Option<&'a str>,
     /// The name after EHLO or HELO.
-    pub hello: Option<&'a dyn Display>,
+    pub hello: Option<&'a HelloName>,
     /// The reverse-path.
-    pub reverse_path: &'a dyn Display,
+    pub reverse_path: &'a ReversePath,
     /// The Message-ID field, as the message has it.
     pub message_id_field: Option<&'a str>,
 }
@@ -168,8 +168,8 @@ pub fn received(session: &Session, received: Received<'_>) {
 /// What came of an attempt for one recipient.
 #[derive(Clone, Copy)]
 pub struct Attempt<'a> {
-    /// The id of the recipient ("ID.n").
-    pub recipient: &'a dyn Display,
+    /// The recipient.
+    pub recipient: RecipientId,
     /// How it ended.
     pub result: AttemptResult,
     /// Into a mailbox, or to another server.
@@ -182,24 +182,19 @@ pub struct Attempt<'a> {
     pub age: Duration,
     /// When it is tried again.
     pub due: Option<SystemTime>,
-    /// The enhanced status.
-    pub status: &'a dyn Display,
-    /// The TLS version to the next hop, if there was TLS.
-    pub tls: Option<&'a str>,
-    /// The next hop: its name, and its address where there was a connection.
-    pub host: Option<&'a dyn Display>,
     /// The reverse-path.
-    pub reverse_path: &'a dyn Display,
+    pub reverse_path: &'a ReversePath,
     /// The forward-path that was tried.
-    pub forward_path: &'a dyn Display,
+    pub forward_path: &'a ForwardPath,
     /// The forward-path as it was received, where an alias changed it.
-    pub original: Option<&'a dyn Display>,
+    pub original: Option<&'a ForwardPath>,
     /// What the next hop or the mailbox said, or what went wrong.
-    pub text: &'a dyn Display,
+    pub report: &'a Report,
 }
 
 /// An attempt has ended for one recipient: the event is `delivered`, `deferred`, `failed` or `expired`.
 pub fn attempt(attempt: Attempt<'_>) {
+    let report = attempt.report;
     info!(
         event = attempt.result.as_str(),
         recipient = %attempt.recipient,
@@ -207,24 +202,25 @@ pub fn attempt(attempt: Attempt<'_>) {
         lane = %attempt.lane,
         attempts = u64::from(attempt.attempts),
         age_seconds = attempt.age.as_secs_f64(),
-        due = attempt.due.map(|due| tracing::field::display(Rfc3339(due))),
-        status = %attempt.status,
-        tls = attempt.tls,
-        host = attempt.host.map(shown),
+        due = attempt.due.map(|due| shown(Rfc3339(due))),
+        status = %report.status,
+        code = report.reply.as_ref().map(|reply| u64::from(reply.code().number())),
+        tls = report.tls.as_deref(),
+        host = report.host.as_ref().map(shown),
         reverse_path = %attempt.reverse_path,
         forward_path = %attempt.forward_path,
         original = attempt.original.map(shown),
-        text = %attempt.text,
+        text = report.text(),
     );
 }
 
 /// A report about a delay has been put into the queue for a message.
-pub fn delay_notice(message: &dyn Display, report: &dyn Display) {
+pub fn delay_notice(message: MessageId, report: MessageId) {
     info!(event = "delay_notice", message = %message, report = %report);
 }
 
 /// A message has left the queue: nothing is owed for it any more. `report` is the DSN that its failures made.
-pub fn message_done(message: &dyn Display, report: Option<&dyn Display>) {
+pub fn message_done(message: MessageId, report: Option<MessageId>) {
     info!(event = "done", message = %message, report = report.map(shown));
 }
 
@@ -255,7 +251,7 @@ pub fn act(act: Act<'_>) {
     );
 }
 
-fn shown(value: &dyn Display) -> DisplayValue<&dyn Display> {
+fn shown<T: Display>(value: T) -> DisplayValue<T> {
     tracing::field::display(value)
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use smtp_mail::{MessageId, RecipientId, Report};
+use smtp_proto::{EnhancedStatus, HelloName, Reply, ReplyCode, ReversePath};
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -36,17 +38,18 @@ fn session() -> Session {
     Session { id: SessionId::next(), service: Service::Mx, peer: "192.0.2.1:4321".parse().unwrap() }
 }
 
-fn refuse(session: &Session, hello: &str, path: &str) {
+/// A refusal in which the peer chose the EHLO name, and the reason quotes what it wrote.
+fn refuse(session: &Session, hello: &str, reason: &str) {
+    let status = EnhancedStatus::new(5, 7, 1);
     refused(
         session,
         Refused {
             stage: Stage::Rcpt,
-            code: 550,
-            status: Some(&"5.7.1"),
-            reason: &"relaying denied",
-            hello: Some(&hello),
+            reply: &Reply::new(ReplyCode::MAILBOX_UNAVAILABLE, status, "No"),
+            reason: &reason,
+            hello: HelloName::parse(hello.as_bytes()).ok().as_ref(),
             reverse_path: None,
-            forward_path: Some(&path),
+            forward_path: Some(&"<x@y.example>".parse().unwrap()),
         },
     );
 }
@@ -54,7 +57,7 @@ fn refuse(session: &Session, hello: &str, path: &str) {
 #[test]
 fn an_event_has_its_name_first_and_what_the_peer_wrote_last() {
     let session = session();
-    let line = lines(Format::Human, || refuse(&session, "client.example", "<x@y.example>")).pop().unwrap();
+    let line = lines(Format::Human, || refuse(&session, "client.example", "relaying denied")).pop().unwrap();
     let (_time, line) = line.split_once(' ').unwrap();
     assert_eq!(
         line,
@@ -64,7 +67,7 @@ fn an_event_has_its_name_first_and_what_the_peer_wrote_last() {
             session.id
         )
     );
-    let line = lines(Format::Json, || refuse(&session, "client.example", "<x@y.example>")).pop().unwrap();
+    let line = lines(Format::Json, || refuse(&session, "client.example", "relaying denied")).pop().unwrap();
     let json: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(json["event"], "refused");
     assert_eq!(json["code"], 550, "numbers stay numbers");
@@ -100,7 +103,7 @@ fn text_from_a_peer_stays_inside_its_field() {
         }
         assert_eq!(fields(&human[0]).iter().filter(|name| *name == "peer").count(), 1, "{}", human[0]);
         let parsed: serde_json::Value = serde_json::from_str(&json[0]).unwrap();
-        assert_eq!(parsed["hello"], attack, "JSON gives back what was sent");
+        assert_eq!(parsed["reason"], attack, "JSON gives back what was sent");
         assert_eq!(parsed["peer"], "192.0.2.1:4321");
     }
 }
@@ -126,7 +129,7 @@ fn long_text_is_cut_between_characters() {
     let session = session();
     let long = "é".repeat(4000);
     for format in [Format::Human, Format::Json] {
-        let line = lines(format, || refuse(&session, &long, "<x@y>")).pop().unwrap();
+        let line = lines(format, || refuse(&session, "x", &long)).pop().unwrap();
         assert!(line.len() < 2000, "{}", line.len());
     }
 }
@@ -141,29 +144,32 @@ fn a_plain_message_is_its_own_event() {
 
 #[test]
 fn an_attempt_is_named_after_its_result() {
+    let reply = Report::new(EnhancedStatus::new(4, 2, 1), "451 4.2.1 later");
+    let report = reply.with_host("mx.example.net", Some("192.0.2.9:25".parse().unwrap()));
     for &result in AttemptResult::ALL {
         let line = lines(Format::Json, || {
             attempt(Attempt {
-                recipient: &"0123456789ABC.1",
+                recipient: RecipientId { message: MessageId::from_raw(1), number: 1 },
                 result,
                 class: DeliveryClass::Remote,
                 lane: &"example.net",
                 attempts: 2,
                 age: Duration::from_millis(1500),
                 due: Some(UNIX_EPOCH + Duration::from_mins(1)),
-                status: &"4.2.1",
-                tls: Some("1.3"),
-                host: Some(&"mx.example.net[192.0.2.9]:25"),
-                reverse_path: &"<>",
-                forward_path: &"<a@example.net>",
+                reverse_path: &ReversePath::Null,
+                forward_path: &"<a@example.net>".parse().unwrap(),
                 original: None,
-                text: &"451 4.2.1 later",
+                report: &report,
             });
         })
         .pop()
         .unwrap();
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(json["event"], result.as_str());
+        assert_eq!(json["recipient"], "0000000000001.1");
+        assert_eq!(json["status"], "4.2.1");
+        assert_eq!(json["host"], "mx.example.net[192.0.2.9:25]");
+        assert_eq!(json["text"], "451 4.2.1 later");
         assert_eq!(json["age_seconds"], 1.5);
         assert_eq!(json["due"], "1970-01-01T00:01:00.000Z");
     }

@@ -4,6 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use smtp_proto::ReplyClass;
 
 /// Declares an enumeration whose variants have one name each, used in metrics, log and JSON alike.
 macro_rules! names {
@@ -82,14 +83,13 @@ names! {
     }
 }
 
-impl Class {
-    /// The class of a reply code; a code below 300 is a completion, one of 500 or more is permanent.
-    pub const fn of(code: u16) -> Self {
-        match code {
-            0..300 => Self::Completion,
-            300..400 => Self::Intermediate,
-            400..500 => Self::Transient,
-            _ => Self::Permanent,
+impl From<ReplyClass> for Class {
+    fn from(class: ReplyClass) -> Self {
+        match class {
+            ReplyClass::Completion => Self::Completion,
+            ReplyClass::Intermediate => Self::Intermediate,
+            ReplyClass::Transient => Self::Transient,
+            ReplyClass::Permanent => Self::Permanent,
         }
     }
 }

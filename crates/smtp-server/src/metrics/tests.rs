@@ -80,12 +80,12 @@ fn everything(metrics: &Metrics) {
         metrics.message_received(service, 1234);
     }
     for &verb in Verb::ALL {
-        for code in [250, 354, 451, 550] {
-            metrics.command(verb, code);
+        for number in [250, 354, 451, 550] {
+            metrics.command(verb, ReplyCode::from_number(number).unwrap());
         }
     }
     for &stage in Stage::ALL {
-        metrics.reject(stage, 550);
+        metrics.reject(stage, ReplyCode::MAILBOX_UNAVAILABLE);
     }
     for &class in DeliveryClass::ALL {
         drop(metrics.attempt_begun(class));
@@ -172,7 +172,7 @@ fn gauges_return_to_zero_and_series_stay_constant() {
     assert_eq!(metrics.sessions_open(), 0);
     for n in 0..20_000_u32 {
         metrics.tls(Direction::In, &format!("TLSv{n}.x"), true);
-        metrics.reject(Stage::Rcpt, 550);
+        metrics.reject(Stage::Rcpt, ReplyCode::MAILBOX_UNAVAILABLE);
         metrics.delivery(AttemptResult::Failed, DeliveryClass::Remote, Duration::from_secs(u64::from(n)));
     }
     let after = series(&render(&metrics));
