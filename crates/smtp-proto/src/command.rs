@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use bytes::BytesMut;
 
 use crate::domain::Domain;
-use crate::error::SyntaxError;
+use crate::error::{SyntaxError, SyntaxReason};
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::path::{ForwardPath, ReversePath};
 use crate::syntax;
@@ -144,7 +144,7 @@ impl HelloName {
     ///
     /// # Errors
     ///
-    /// [`SyntaxReason::HelloName`](crate::SyntaxReason::HelloName) where it is empty, over 255 octets, or not printable ASCII without space.
+    /// [`SyntaxReason::HelloName`] where it is empty, over 255 octets, or not printable ASCII without space.
     pub fn parse(octets: &[u8]) -> Result<Self, SyntaxError> {
         syntax::whole(octets, syntax::command::hello_name)
     }
@@ -246,5 +246,17 @@ impl Argument {
 impl fmt::Display for Argument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for Argument {
+    type Err = SyntaxError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let kept = syntax::command::without_trailing_space(text.as_bytes()).len();
+        if kept == 0 || kept < text.len() {
+            return Err(SyntaxError::new(kept, SyntaxReason::Argument));
+        }
+        syntax::whole(text.as_bytes(), syntax::command::argument_text)
     }
 }

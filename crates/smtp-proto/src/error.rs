@@ -14,6 +14,8 @@ pub struct SyntaxError {
     pub offset: usize,
     /// What.
     pub reason: SyntaxReason,
+    /// Whether it is in a reverse-path: the enhanced status code tells sender and recipient apart.
+    in_reverse_path: bool,
 }
 
 /// The kinds of mistakes in a command line.
@@ -99,7 +101,12 @@ pub enum SyntaxReason {
 
 impl SyntaxError {
     pub(crate) const fn new(offset: usize, reason: SyntaxReason) -> Self {
-        Self { offset, reason }
+        Self { offset, reason, in_reverse_path: false }
+    }
+
+    #[must_use]
+    pub(crate) const fn in_reverse_path(self, in_reverse_path: bool) -> Self {
+        Self { in_reverse_path, ..self }
     }
 
     /// The code of the fitting reply: 500, 501, 502, 504 or 555 (RFC 5321 §4.2.2, §4.1.1.11).
@@ -115,7 +122,8 @@ impl SyntaxError {
 
     const fn reply_parts(self) -> (ReplyCode, EnhancedStatus, &'static str) {
         const BAD_COMMAND: EnhancedStatus = EnhancedStatus::new(5, 5, 1);
-        const SYNTAX: EnhancedStatus = EnhancedStatus::new(5, 5, 2);
+        const RECIPIENT: EnhancedStatus = EnhancedStatus::new(5, 1, 3);
+        const SENDER: EnhancedStatus = EnhancedStatus::new(5, 1, 7);
         const ARGUMENTS: EnhancedStatus = EnhancedStatus::new(5, 5, 4);
         use SyntaxReason as R;
         let text = match self.reason {
@@ -155,7 +163,11 @@ impl SyntaxError {
             R::ParameterRepeated => "Repeated parameter",
             R::ParameterValue => "Malformed parameter value",
         };
-        let status = if self.is_address() { SYNTAX } else { ARGUMENTS };
+        let status = match (self.is_address(), self.in_reverse_path) {
+            (true, true) => SENDER,
+            (true, false) => RECIPIENT,
+            (false, _) => ARGUMENTS,
+        };
         (ReplyCode::PARAMETER_SYNTAX, status, text)
     }
 

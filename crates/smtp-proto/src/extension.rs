@@ -176,3 +176,6 @@ impl Unfit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

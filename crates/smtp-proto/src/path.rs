@@ -28,18 +28,11 @@ impl LocalPart {
     ///
     /// Where `text` holds a control character, or is over 64 octets when quoted.
     pub fn from_unquoted(text: &str) -> Result<Self, SyntaxError> {
-        text.parse().or_else(|_: SyntaxError| {
-            let mut quoted = String::with_capacity(text.len() + 2);
-            quoted.push('"');
-            for character in text.chars() {
-                if matches!(character, '"' | '\\') {
-                    quoted.push('\\');
-                }
-                quoted.push(character);
-            }
-            quoted.push('"');
-            quoted.parse()
-        })
+        let as_it_is = if text.starts_with('"') { None } else { text.parse().ok() };
+        match as_it_is {
+            Some(dot_string) => Ok(dot_string),
+            None => quote(text).parse(),
+        }
     }
 
     /// The local part as it was written, with its quotes.
@@ -72,6 +65,20 @@ impl LocalPart {
     pub fn is_ascii(&self) -> bool {
         self.0.is_ascii()
     }
+}
+
+/// The Quoted-string that means `text`, if that can be one.
+fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
 }
 
 impl fmt::Display for LocalPart {
@@ -253,3 +260,6 @@ impl FromStr for ForwardPath {
         syntax::whole(text.as_bytes(), address::forward_path)
     }
 }
+
+#[cfg(test)]
+mod tests;

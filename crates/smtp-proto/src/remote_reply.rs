@@ -127,6 +127,8 @@ pub struct ReplyReader {
     begun: Option<(ReplyCode, Option<EnhancedStatus>)>,
     lines: usize,
     octets: Vec<u8>,
+    /// Octets of the reply taken from the input so far.
+    taken: usize,
     /// So many octets at the front of the input are known to hold no LF.
     searched: usize,
 }
@@ -138,7 +140,7 @@ impl ReplyReader {
     }
 
     fn with_limits(octets_max: usize, lines_max: usize) -> Self {
-        Self { octets_max, lines_max, begun: None, lines: 0, octets: Vec::new(), searched: 0 }
+        Self { octets_max, lines_max, begun: None, lines: 0, octets: Vec::new(), taken: 0, searched: 0 }
     }
 
     /// Takes the lines of one reply from the front of `input`: the reply when its last line is there, `None` while more is awaited.
@@ -155,6 +157,7 @@ impl ReplyReader {
             let parsed = reply_line(without_cr(line)).map_err(|_| ReadReplyError::Malformed);
             let last = parsed.and_then(|(_, line)| self.take_line(line))?;
             input.advance(end + 1);
+            self.taken += end + 1;
             if last {
                 return Ok(self.finish());
             }
@@ -171,7 +174,7 @@ impl ReplyReader {
         let unsearched = input.get(self.searched..).unwrap_or_default();
         let end = memchr::memchr(b'\n', unsearched).map(|at| self.searched + at);
         self.searched = if end.is_some() { 0 } else { input.len() };
-        let octets = self.octets.len() + end.map_or(input.len(), |end| end + 1);
+        let octets = self.taken + end.map_or(input.len(), |end| end + 1);
         if octets > self.octets_max {
             return Err(ReadReplyError::TooLong { limit: self.octets_max });
         }
@@ -203,6 +206,7 @@ impl ReplyReader {
     fn finish(&mut self) -> Option<RemoteReply> {
         let (code, status) = self.begun.take()?;
         self.lines = 0;
+        self.taken = 0;
         let octets = std::mem::take(&mut self.octets).into_boxed_slice().into();
         Some(RemoteReply { code, status, octets })
     }
@@ -223,3 +227,6 @@ fn escape(octet: u8) -> impl Iterator<Item = char> {
     };
     octets.into_iter().take(length).map(char::from)
 }
+
+#[cfg(test)]
+mod tests;

@@ -273,3 +273,6 @@ fn cut_line(text: &str, octets: usize) -> (&str, Option<&str>) {
     let rest = &text[end..];
     (&line[..end], Some(rest.strip_prefix(' ').unwrap_or(rest)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,26 @@ pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, Failure>;
 pub(crate) struct Failure {
     left: usize,
     reason: SyntaxReason,
+    in_reverse_path: bool,
+}
+
+impl Failure {
+    fn new(input: &[u8], reason: SyntaxReason) -> Self {
+        Self { left: input.len(), reason, in_reverse_path: false }
+    }
+
+    fn of_reverse_path(self) -> Self {
+        Self { in_reverse_path: true, ..self }
+    }
+
+    fn into_error(self, input: &[u8]) -> SyntaxError {
+        SyntaxError::new(input.len() - self.left, self.reason).in_reverse_path(self.in_reverse_path)
+    }
 }
 
 impl ParseError<&[u8]> for Failure {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
-        Self { left: input.len(), reason: SyntaxReason::Argument }
+        Self::new(input, SyntaxReason::Argument)
     }
 
     fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
@@ -35,7 +50,7 @@ impl ParseError<&[u8]> for Failure {
 
 /// Fails for good at `input`.
 pub(crate) fn fail<T>(input: &[u8], reason: SyntaxReason) -> Parsed<'_, T> {
-    Err(nom::Err::Failure(Failure { left: input.len(), reason }))
+    Err(nom::Err::Failure(Failure::new(input, reason)))
 }
 
 /// The rule must match here; if not, `reason` is why.
@@ -51,12 +66,11 @@ pub(crate) fn must<'a, T>(
 
 /// Applies a rule to all of `input`.
 pub(crate) fn whole<'a, T>(input: &'a [u8], mut rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxError> {
-    let error = |left: usize, reason| SyntaxError::new(input.len() - left, reason);
     match rule(input) {
         Ok((b"", value)) => Ok(value),
-        Ok((rest, _)) => Err(error(rest.len(), SyntaxReason::EndExpected)),
-        Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => Err(error(failure.left, failure.reason)),
+        Ok((rest, _)) => Err(Failure::new(rest, SyntaxReason::EndExpected).into_error(input)),
+        Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => Err(failure.into_error(input)),
         // Only the streaming parsers of nom say that, and none is used.
-        Err(nom::Err::Incomplete(_)) => Err(error(0, SyntaxReason::Argument)),
+        Err(nom::Err::Incomplete(_)) => Err(SyntaxError::new(0, SyntaxReason::Argument)),
     }
 }

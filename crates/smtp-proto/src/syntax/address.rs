@@ -5,12 +5,12 @@ use std::str;
 
 use nom::Parser;
 use nom::branch::alt;
-use nom::bytes::complete::{tag, tag_no_case, take_while, take_while1};
+use nom::bytes::complete::{tag, tag_no_case, take_while, take_while_m_n, take_while1};
 use nom::combinator::{opt, recognize, value};
 use nom::multi::many0_count;
 use nom::sequence::{delimited, preceded, terminated};
 
-use super::{Parsed, fail, must};
+use super::{Failure, Parsed, fail, must};
 use crate::domain::{AddressLiteral, Domain, DomainName};
 use crate::error::SyntaxReason;
 use crate::limits::{DOMAIN_OCTETS, LABEL_OCTETS, LOCAL_PART_OCTETS, PATH_OCTETS};
@@ -18,7 +18,9 @@ use crate::path::{ForwardPath, LocalPart, Mailbox, ReversePath};
 
 /// `Reverse-path = Path / "<>"`
 pub(crate) fn reverse_path(input: &[u8]) -> Parsed<'_, ReversePath> {
-    alt((value(ReversePath::Null, tag("<>")), path.map(ReversePath::Mailbox))).parse(input)
+    alt((value(ReversePath::Null, tag("<>")), path.map(ReversePath::Mailbox)))
+        .parse(input)
+        .map_err(|error| error.map(Failure::of_reverse_path))
 }
 
 /// `"<Postmaster>" / Forward-path`, where `Forward-path = Path`
@@ -140,10 +142,8 @@ fn qtext_smtp(input: &[u8]) -> Parsed<'_, &[u8]> {
 
 /// `quoted-pairSMTP = %d92 %d32-126`
 fn quoted_pair_smtp(input: &[u8]) -> Parsed<'_, &[u8]> {
-    match input {
-        [b'\\', 32..=126, rest @ ..] => Ok((rest, &input[..2])),
-        _ => fail(input, SyntaxReason::LocalPart),
-    }
+    let any_printable = take_while_m_n(1, 1, |octet| matches!(octet, 32..=126));
+    preceded(tag("\\"), must(any_printable, SyntaxReason::LocalPart)).parse(input)
 }
 
 /// `Domain / address-literal`
@@ -224,3 +224,6 @@ pub(super) fn text(octets: &[u8]) -> Option<&str> {
     // ASCII controls are kept out by the rules; those of UTF-8 (U+0080 to U+009F) are not.
     (text.is_ascii() || !text.chars().any(char::is_control)).then_some(text)
 }
+
+#[cfg(test)]
+mod tests;

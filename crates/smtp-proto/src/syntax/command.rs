@@ -4,10 +4,11 @@ use nom::Parser;
 use nom::bytes::complete::{tag_no_case, take_while1};
 use nom::sequence::{pair, preceded};
 
-use super::address::{domain, forward_path, reverse_path, text};
+use super::address::{domain, domain_name, forward_path, reverse_path, text};
 use super::parameter::{mail_parameters, rcpt_parameters};
-use super::{Parsed, fail, must};
+use super::{Parsed, fail, must, whole};
 use crate::command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
+use crate::domain::Domain;
 use crate::error::SyntaxReason;
 use crate::limits::DOMAIN_OCTETS;
 
@@ -100,11 +101,11 @@ pub(crate) fn hello_name(input: &[u8]) -> Parsed<'_, HelloName> {
     let Some(name) = text(octets).filter(|name| name.len() <= DOMAIN_OCTETS) else {
         return fail(input, SyntaxReason::HelloName);
     };
-    let domain = match domain(octets.strip_suffix(b".").unwrap_or(octets)) {
-        Ok((b"", domain)) => Some(domain),
-        _ => None,
+    let domain = match octets.strip_suffix(b".") {
+        Some(fully_qualified) => whole(fully_qualified, domain_name).map(Domain::Name),
+        None => whole(octets, domain),
     };
-    Ok((rest, HelloName::from_parsed(name, domain)))
+    Ok((rest, HelloName::from_parsed(name, domain.ok())))
 }
 
 /// A command that takes no argument.
@@ -122,13 +123,21 @@ fn optional_argument(input: &[u8]) -> Parsed<'_, Option<Argument>> {
     }
 }
 
-/// `SP String`, read leniently: any text without control characters.
+/// `SP String`, read leniently.
 fn argument(input: &[u8]) -> Parsed<'_, Argument> {
-    let [_, octets @ ..] = input else {
-        return fail(input, SyntaxReason::ArgumentMissing);
-    };
-    match text(octets) {
-        Some(text) if !octets.iter().any(u8::is_ascii_control) => Ok((b"", Argument::from_parsed(text))),
-        _ => fail(octets, SyntaxReason::Argument),
+    match input {
+        [_, octets @ ..] => argument_text(octets),
+        [] => fail(input, SyntaxReason::ArgumentMissing),
     }
 }
+
+/// Any text without control characters.
+pub(crate) fn argument_text(input: &[u8]) -> Parsed<'_, Argument> {
+    match text(input) {
+        Some(text) if !input.iter().any(u8::is_ascii_control) => Ok((b"", Argument::from_parsed(text))),
+        _ => fail(input, SyntaxReason::Argument),
+    }
+}
+
+#[cfg(test)]
+mod tests;
