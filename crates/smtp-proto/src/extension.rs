@@ -129,7 +129,7 @@ fn needs_utf8(envelope: &Envelope, facts: &ContentFacts) -> Option<Unfit> {
         return Some(Unfit::ReversePathUtf8);
     }
     // Without SMTPUTF8 asked for, header fields in UTF-8 are the old 8-bit habit: they pass as 8BITMIME content.
-    if envelope.mail.parameters.smtputf8 && facts.eight_bit {
+    if envelope.mail.parameters.smtputf8 && facts.eight_bit_header {
         return Some(Unfit::HeaderUtf8);
     }
     let index = envelope.recipients.iter().position(|rcpt| !rcpt.forward_path.is_ascii())?;
@@ -160,8 +160,8 @@ pub enum Unfit {
         /// Which recipient of the envelope: the first of its kind.
         index: usize,
     },
-    /// The content is not ASCII, SMTPUTF8 was asked for, and it is not offered: header fields may be in UTF-8.
-    #[error("the message may have UTF-8 in its header, the next hop does not offer SMTPUTF8")]
+    /// The header block is in UTF-8 and SMTPUTF8 was asked for, but it is not offered.
+    #[error("the header block is in UTF-8, the next hop does not offer SMTPUTF8")]
     HeaderUtf8,
 }
 

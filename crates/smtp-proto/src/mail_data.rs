@@ -6,7 +6,7 @@
 //! servers can disagree on where a message ends.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memmem};
 
 /// What was found in content while it came in; dot-stuffing and the final dot do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,6 +17,8 @@ pub struct ContentFacts {
     pub longest_line_octets: u64,
     /// An octet above 127 was found: what 8BITMIME is about (RFC 6152).
     pub eight_bit: bool,
+    /// One was found in the header block: where SMTPUTF8 was asked for, this is what needs it (RFC 6531 §3.4).
+    pub eight_bit_header: bool,
 }
 
 impl ContentFacts {
@@ -32,6 +34,7 @@ impl ContentFacts {
         facts.lines(&mut line_octets, content.len() - start, false);
         facts.octets = octets(content);
         facts.eight_bit = !content.is_ascii();
+        facts.eight_bit_header = !content[..header_octets(content)].is_ascii();
         facts
     }
 
@@ -74,6 +77,7 @@ pub enum MailDataPiece {
 #[derive(Debug)]
 pub struct Unstuffer {
     at_line_start: bool,
+    in_header: bool,
     line_octets: u64,
     octets_max: u64,
     facts: ContentFacts,
@@ -83,7 +87,14 @@ pub struct Unstuffer {
 impl Unstuffer {
     /// Begins behind the CRLF of the DATA command, for content of at most `octets_max` octets.
     pub fn new(octets_max: u64) -> Self {
-        Self { at_line_start: true, line_octets: 0, octets_max, facts: ContentFacts::default(), fault: None }
+        Self {
+            at_line_start: true,
+            in_header: true,
+            line_octets: 0,
+            octets_max,
+            facts: ContentFacts::default(),
+            fault: None,
+        }
     }
 
     /// What has been found so far; complete after [`MailDataPiece::End`], if there is no fault.
@@ -135,8 +146,13 @@ impl Unstuffer {
                 continue;
             }
             run.line_ends += 1;
+            let is_empty = self.line_octets + octets(&input[run.octets..=lf]) == 2;
             self.facts.lines(&mut self.line_octets, lf + 1 - run.octets, true);
             run.octets = lf + 1;
+            if self.in_header {
+                run.header_octets = run.octets;
+                self.in_header = !is_empty;
+            }
             if input.get(run.octets) == Some(&b'.') {
                 self.at_line_start = true;
                 return run;
@@ -146,6 +162,9 @@ impl Unstuffer {
             self.at_line_start = run.octets == decided;
             self.facts.lines(&mut self.line_octets, decided - run.octets, false);
             run.octets = decided;
+            if self.in_header {
+                run.header_octets = decided;
+            }
         }
         run
     }
@@ -167,6 +186,8 @@ impl Unstuffer {
         }
         self.facts.octets += self::octets(&octets);
         self.facts.eight_bit = self.facts.eight_bit || !octets.is_ascii();
+        let header = &octets[..run.header_octets.min(octets.len())];
+        self.facts.eight_bit_header = self.facts.eight_bit_header || !header.is_ascii();
         (!octets.is_empty()).then_some(octets)
     }
 }
@@ -175,6 +196,8 @@ impl Unstuffer {
 #[derive(Default)]
 struct Run {
     octets: usize,
+    /// So many of them, at the front, are of the header block.
+    header_octets: usize,
     line_ends: usize,
     bare_lf: bool,
 }
@@ -287,6 +310,15 @@ impl Stuffer {
             return Err(ContentFault::BareLineEnd);
         }
         memchr(0, content).map_or(Ok(dots), |_| Err(ContentFault::Nul))
+    }
+}
+
+/// The octets of the header block, with the empty line that ends it.
+fn header_octets(content: &[u8]) -> usize {
+    match memmem::find(content, b"\r\n\r\n") {
+        _ if content.starts_with(b"\r\n") => 2,
+        Some(at) => at + 4,
+        None => content.len(),
     }
 }
 

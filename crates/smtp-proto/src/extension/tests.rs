@@ -63,7 +63,8 @@ fn envelope(reverse_path: &str, forward_paths: &[&str]) -> Envelope {
     envelope
 }
 
-const ASCII: ContentFacts = ContentFacts { octets: 500, longest_line_octets: 80, eight_bit: false };
+const ASCII: ContentFacts =
+    ContentFacts { octets: 500, longest_line_octets: 80, eight_bit: false, eight_bit_header: false };
 const EIGHT_BIT: ContentFacts = ContentFacts { eight_bit: true, ..ASCII };
 
 #[test]
@@ -87,7 +88,12 @@ fn a_flag_that_the_message_does_not_need_is_dropped() {
     let fitting = Extensions::default().fit(&flagged, &ASCII).unwrap();
     assert_eq!(fitting.mail.parameters, MailParameters::default());
     let eight_bit = Extensions { eight_bit_mime: true, ..Extensions::default() };
-    assert_eq!(eight_bit.fit(&flagged, &EIGHT_BIT), Err(Unfit::HeaderUtf8));
+    assert!(eight_bit.fit(&flagged, &EIGHT_BIT).is_ok());
+    let header = ContentFacts { eight_bit_header: true, ..EIGHT_BIT };
+    let unfit = eight_bit.fit(&flagged, &header).unwrap_err();
+    assert_eq!((unfit, unfit.status()), (Unfit::HeaderUtf8, EnhancedStatus::new(5, 6, 9)));
+    // Without the flag it is the old habit of 8-bit header fields.
+    assert!(eight_bit.fit(&envelope("<a@example.net>", &["<c@d>"]), &header).is_ok());
 }
 
 #[test]

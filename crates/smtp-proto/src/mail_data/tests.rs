@@ -70,8 +70,27 @@ fn the_first_line_is_unstuffed_and_the_last_line_keeps_its_end() {
 fn facts_are_those_of_the_content() {
     let read = read(b"..a\r\nlonger line\r\n\xC3\xA9\r\n.\r\n");
     let facts = read.facts.unwrap();
-    assert_eq!(facts, ContentFacts { octets: 21, longest_line_octets: 13, eight_bit: true });
+    assert_eq!(facts, ContentFacts { octets: 21, longest_line_octets: 13, eight_bit: true, eight_bit_header: true });
     assert_eq!(ContentFacts::of(&read.content), facts);
+}
+
+#[test]
+fn the_header_block_ends_with_the_first_empty_line() {
+    for (wire, in_header) in [
+        ("Subject: caf\u{e9}\r\n\r\nbody\r\n.\r\n", true),
+        ("Subject: x\r\nX: caf\u{e9}\r\n.\r\n", true),
+        ("\u{e9}\r\n\r\n.\r\n", true),
+        ("Subject: x\r\n\r\ncaf\u{e9}\r\n.\r\n", false),
+        ("\r\ncaf\u{e9}\r\n\r\n.\r\n", false),
+        ("..\r\n\r\n..\u{e9}\r\n.\r\n", false),
+        ("..\r\n..\u{e9}\r\n.\r\n", true),
+    ] {
+        let read = read(wire.as_bytes());
+        let facts = read.facts.unwrap();
+        assert_eq!((facts.eight_bit, facts.eight_bit_header), (true, in_header), "{wire:?}");
+        assert_eq!(ContentFacts::of(&read.content), facts, "{wire:?}");
+        assert_cuts_do_not_matter(wire.as_bytes(), u64::MAX);
+    }
 }
 
 #[test]
