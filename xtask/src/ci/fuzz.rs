@@ -1,5 +1,6 @@
 //! A short run of every fuzz target: it shows that they build, start and survive their first inputs.
 
+use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -27,7 +28,10 @@ pub(crate) fn smoke() -> Result<()> {
     }
     for target in targets.split_whitespace() {
         let mut run = toolchain.fuzz("run");
-        run.args(["--release", target, "--"]);
+        // What is found goes to the first folder, which git does not keep.
+        let (corpus, seeds) = (format!("fuzz/corpus/{target}"), format!("fuzz/seeds/{target}"));
+        fs::create_dir_all(process::workspace().join(&corpus))?;
+        run.args(["--release", target, &corpus, &seeds, "--"]);
         run.args([format!("-max_total_time={SECONDS}"), "-verbosity=0".into(), "-timeout=10".into()]);
         process::run_quietly(&mut run).with_context(|| format!("the fuzz target {target} found something"))?;
     }
