@@ -1,0 +1,611 @@
+//! When each delivery is due: two levels, the lanes and then the deliveries in each by due time.
+//!
+//! Pure: time comes in as an argument, nothing is read or written, nothing is decided about a message. A lane
+//! whose next hop is in trouble rests as a whole, and after the rest one probe tells how it does; so a dead
+//! lane costs one attempt a step, however long it is, and no other lane waits for it. Everything is held
+//! dense, because all that is queued is in here: see [`Schedule`] for what an entry costs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::time::SystemTime;
+
+use smtp_mail::{Destination, MessageId};
+use smtp_proto::Domain;
+
+use self::lanes::{LaneIndex, Lanes, Place, Rest};
+use self::slab::{Entry, Slab, Slot, State};
+use self::tick::{Tick, TickClock};
+use crate::lane::{Lane, LaneTable};
+
+mod lanes;
+mod slab;
+mod tick;
+
+/// One delivery: a message to the recipients that share a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    /// The message.
+    pub message: MessageId,
+    /// The number of the delivery in it, as the caller counts them.
+    pub number: u32,
+}
+
+/// A delivery that comes into the schedule.
+#[derive(Debug, Clone)]
+pub struct NewEntry<'a> {
+    /// Which delivery; not in the schedule already.
+    pub id: DeliveryId,
+    /// Where it goes.
+    pub destination: &'a Destination,
+    /// When it is first tried.
+    pub due: SystemTime,
+    /// When it is given up. No attempt is leased from then on.
+    pub expires_at: SystemTime,
+    /// When its sender is to be told that it is late; `None` if that is not wanted, or done.
+    pub notice_at: Option<SystemTime>,
+}
+
+/// The number of one lease, to tell a late result from a fresh one. Numbers come again only after 2^32 leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseNumber(NonZeroU32);
+
+/// Deliveries of one message that were taken out together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// To be named when they come back.
+    pub lease: LeaseNumber,
+    /// The message.
+    pub message: MessageId,
+    /// The numbers of the deliveries, ascending; never empty.
+    pub numbers: Vec<u32>,
+    /// Their lane; for what is overdue, the lane of the first.
+    pub lane: Lane,
+    /// Why they were taken out, if not to be tried.
+    pub overdue: Option<Overdue>,
+}
+
+/// What is owed to the sender of a delivery that takes too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Overdue {
+    /// It has expired: it fails now.
+    Expired,
+    /// A notice that it is late.
+    NoticeOwed,
+}
+
+/// A lane in which something is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyLane {
+    /// The lane.
+    pub lane: Lane,
+    /// How many deliveries are due, counted up to [`Schedule::DUE_COUNTED_MAX`]; 1 if only a probe may go.
+    pub due: usize,
+}
+
+/// What a pause stops from being tried.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PauseScope {
+    /// Everything to other hosts.
+    Mta,
+    /// Everything into mailboxes of this host.
+    Mda,
+    /// Everything to one domain elsewhere.
+    Domain(Domain),
+}
+
+/// How a delivery stands in the schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is tried when it is due and its lane is not at rest or paused.
+    Waiting {
+        /// When it is due.
+        due: SystemTime,
+    },
+    /// An attempt is under way.
+    Leased,
+    /// It is not tried, and does not expire.
+    Held {
+        /// When that ends by itself.
+        until: Option<SystemTime>,
+    },
+}
+
+/// How many there are of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Deliveries.
+    pub deliveries: usize,
+    /// Those that are leased.
+    pub leased: usize,
+    /// Those that are held.
+    pub held: usize,
+    /// Lanes that deliveries have been in lately.
+    pub lanes: usize,
+    /// Those that are at rest or probed.
+    pub lanes_at_rest: usize,
+}
+
+/// All deliveries, by lane and due time.
+///
+/// An entry costs about 130 octets, and its domain and lane, where it is the only one in them, about as much again
+/// (`examples/schedule_memory.rs` measures it). Times are kept to the tenth of a second, so a delivery may be due
+/// up to that much late, never early. Operations cost O(log n), unless they say otherwise.
+#[derive(Debug)]
+pub struct Schedule {
+    clock: TickClock,
+    entries: Slab,
+    by_id: BTreeMap<IdKey, Slot>,
+    /// What may be leased as soon as it is due: waiting, in no paused domain.
+    queue: BTreeSet<QueueKey>,
+    /// When what waits is overdue.
+    timers: BTreeSet<(Tick, Slot)>,
+    /// When holds end.
+    holds: BTreeSet<(Tick, Slot)>,
+    lanes: Lanes,
+    last_lease: u32,
+    leased: usize,
+    held: usize,
+}
+
+/// A delivery id in 12 octets of alignment 4, in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct IdKey([u32; 3]);
+
+impl From<DeliveryId> for IdKey {
+    fn from(id: DeliveryId) -> Self {
+        let raw = id.message.as_raw();
+        // The cast takes the lower half.
+        #[allow(clippy::cast_possible_truncation)]
+        let halves = ((raw >> 32) as u32, raw as u32);
+        Self([halves.0, halves.1, id.number])
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct QueueKey {
+    lane: LaneIndex,
+    due: Tick,
+    slot: Slot,
+}
+
+impl Schedule {
+    /// The most due deliveries that [`Schedule::ready`] counts in a lane.
+    pub const DUE_COUNTED_MAX: usize = 256;
+
+    /// An empty schedule that begins now. Due times of more than 30 days ago are not told apart.
+    pub fn new(lanes: LaneTable, now: SystemTime) -> Self {
+        Self {
+            clock: TickClock::starting(now),
+            entries: Slab::default(),
+            by_id: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            holds: BTreeSet::new(),
+            lanes: Lanes::new(lanes),
+            last_lease: 0,
+            leased: 0,
+            held: 0,
+        }
+    }
+
+    /// Takes a delivery in. `false` if it is there already; then nothing changes.
+    pub fn insert(&mut self, new: &NewEntry<'_>) -> bool {
+        let key = IdKey::from(new.id);
+        if self.by_id.contains_key(&key) {
+            return false;
+        }
+        let slot = self.entries.insert(Entry {
+            message: new.id.message,
+            number: new.id.number,
+            place: self.lanes.enter(new.destination),
+            due: self.clock.due(new.due),
+            expires: self.clock.limit(new.expires_at),
+            notice: self.clock.limit_or_never(new.notice_at),
+            state: State::Waiting,
+        });
+        self.by_id.insert(key, slot);
+        self.arm(slot);
+        true
+    }
+
+    /// Takes a delivery out for good, whatever its state. `false` if it is not there.
+    pub fn remove(&mut self, id: DeliveryId) -> bool {
+        let Some(slot) = self.slot(id) else {
+            return false;
+        };
+        self.disarm(slot);
+        self.by_id.remove(&id.into());
+        self.lanes.leave(self.entries[slot].place);
+        self.entries.remove(slot);
+        true
+    }
+
+    /// The lanes in which something is due and may be leased, the longest waiting first. O(what is returned).
+    pub fn ready(&mut self, now: SystemTime) -> Vec<ReadyLane> {
+        let now = self.advance(now);
+        self.lanes
+            .awake(now)
+            .map(|lane| {
+                let counted = if self.lanes.rest(lane) == Rest::Open { Self::DUE_COUNTED_MAX } else { 1 };
+                let due = self.queue.range(lane_range(lane, now)).take(counted).count();
+                ReadyLane { lane: self.lanes.name(lane).clone(), due }
+            })
+            .collect()
+    }
+
+    /// Takes out what is due in a lane, at most so many messages: all due deliveries of one message in that lane
+    /// are one lease. A lane that has rested gives one probe, and no more until [`Schedule::wake_lane`].
+    pub fn lease(&mut self, lane: &Lane, now: SystemTime, at_most: usize) -> Vec<Leased> {
+        let now = self.advance(now);
+        let Some(lane) = self.lanes.find(lane) else {
+            return Vec::new();
+        };
+        let at_most = self.lanes.leases_allowed(lane, now, at_most);
+        let mut leases = Vec::new();
+        while leases.len() < at_most {
+            let Some(slot) = self.queue.range(lane_range(lane, now)).next().map(|key| key.slot) else {
+                break;
+            };
+            if self.entries[slot].expires <= now {
+                // It stays among the timers, and so is leased as expired.
+                self.unqueue(slot);
+                continue;
+            }
+            let message = self.entries[slot].message;
+            let slots = self.deliveries_of(message, |this, entry| {
+                this.lanes.lane_of(entry.place) == lane
+                    && entry.due <= now
+                    && entry.expires > now
+                    && !this.lanes.is_paused(entry.place)
+            });
+            leases.push(self.lease_slots(&slots, None));
+        }
+        if let (Rest::Until(_), Some(probe)) = (self.lanes.rest(lane), leases.first()) {
+            self.lanes.set_rest(lane, Rest::Probing(probe.lease.0));
+        }
+        self.refresh(lane);
+        leases
+    }
+
+    /// Takes out what has expired or is owed a notice of delay, at most so many messages, whatever their lanes do.
+    /// Deliveries of one message with the same fate are one lease, so that they can share a report.
+    pub fn lease_overdue(&mut self, now: SystemTime, at_most: usize) -> Vec<Leased> {
+        let now = self.advance(now);
+        let mut leases = Vec::new();
+        while leases.len() < at_most {
+            let Some((_, slot)) = self.timers.first().filter(|(at, _)| *at <= now).copied() else {
+                break;
+            };
+            let Entry { message, .. } = self.entries[slot];
+            let fate = overdue(&self.entries[slot], now);
+            let slots = self.deliveries_of(message, |_, entry| overdue(entry, now) == fate);
+            leases.push(self.lease_slots(&slots, fate));
+        }
+        leases
+    }
+
+    /// A lease is given back as it was taken: nothing has been tried. Such as in a stop. `false` if the delivery is
+    /// not under that lease any more.
+    pub fn give_back(&mut self, id: DeliveryId, lease: LeaseNumber) -> bool {
+        self.end_lease(id, lease, |_| ())
+    }
+
+    /// An attempt has ended, and the delivery is due again then.
+    /// `false` if the delivery is not under that lease any more.
+    pub fn defer(&mut self, id: DeliveryId, lease: LeaseNumber, due: SystemTime) -> bool {
+        let due = self.clock.due(due);
+        self.end_lease(id, lease, |entry| entry.due = due)
+    }
+
+    /// The notice of delay has been sent; all else is as before.
+    /// `false` if the delivery is not under that lease any more.
+    pub fn notice_sent(&mut self, id: DeliveryId, lease: LeaseNumber) -> bool {
+        self.end_lease(id, lease, |entry| entry.notice = Tick::NEVER)
+    }
+
+    /// A delivery has come to its end, by success or failure.
+    /// `false` if it is not under that lease any more; then it stays.
+    pub fn finish(&mut self, id: DeliveryId, lease: LeaseNumber) -> bool {
+        self.is_leased(id, lease) && self.remove(id)
+    }
+
+    /// Is the delivery still under that lease?
+    pub fn is_leased(&self, id: DeliveryId, lease: LeaseNumber) -> bool {
+        self.slot(id).is_some_and(|slot| self.entries[slot].state == State::Leased(lease.0))
+    }
+
+    /// Holds a delivery: it is not tried, does not expire and causes no notice, until it is released or the time has
+    /// come. An attempt under way loses its lease. `false` if the delivery is not there.
+    pub fn hold(&mut self, id: DeliveryId, until: Option<SystemTime>) -> bool {
+        let Some(slot) = self.slot(id) else {
+            return false;
+        };
+        self.disarm(slot);
+        let until = self.clock.limit_or_never(until);
+        self.entries[slot].state = State::Held { until };
+        self.held += 1;
+        if until != Tick::NEVER {
+            self.holds.insert((until, slot));
+        }
+        true
+    }
+
+    /// Ends a hold. `false` if the delivery is not held.
+    pub fn release(&mut self, id: DeliveryId) -> bool {
+        let slot = self.slot(id).filter(|slot| matches!(self.entries[*slot].state, State::Held { .. }));
+        slot.is_some_and(|slot| {
+            self.rearm(slot);
+            true
+        })
+    }
+
+    /// Makes a delivery due now, and ends the rest of its lane, so that it is soon known how that does. `false` if the
+    /// delivery is held, leased or not there.
+    pub fn due_now(&mut self, id: DeliveryId, now: SystemTime) -> bool {
+        let slot = self.slot(id).filter(|slot| self.entries[*slot].state == State::Waiting);
+        let Some(slot) = slot else {
+            return false;
+        };
+        self.disarm(slot);
+        self.entries[slot].due = self.clock.now(now);
+        let lane = self.lanes.lane_of(self.entries[slot].place);
+        if let Rest::Until(_) = self.lanes.rest(lane) {
+            self.lanes.set_rest(lane, Rest::Until(Tick::ZERO));
+        }
+        self.arm(slot);
+        true
+    }
+
+    /// Lets a lane rest: nothing of it is leased until then, and then one probe. Due times stay as they are.
+    /// A rest is never shortened. `false` if there is no such lane.
+    pub fn rest_lane(&mut self, lane: &Lane, until: SystemTime) -> bool {
+        let until = self.clock.due(until);
+        let Some(lane) = self.lanes.find(lane) else {
+            return false;
+        };
+        let rest = match self.lanes.rest(lane) {
+            Rest::Until(former) => Rest::Until(former.max(until)),
+            Rest::Open | Rest::Probing(_) => Rest::Until(until),
+        };
+        self.lanes.set_rest(lane, rest);
+        self.refresh(lane);
+        true
+    }
+
+    /// Ends the rest of a lane: its next hop does well. `false` if it was not at rest.
+    pub fn wake_lane(&mut self, lane: &Lane) -> bool {
+        let lane = self.lanes.find(lane).filter(|lane| self.lanes.rest(*lane) != Rest::Open);
+        lane.is_some_and(|lane| {
+            self.lanes.set_rest(lane, Rest::Open);
+            self.refresh(lane);
+            true
+        })
+    }
+
+    /// Stops attempts, those under way aside, until it is resumed or the time has come. What is paused still expires.
+    /// O(deliveries) for a domain, else O(lanes).
+    pub fn pause(&mut self, scope: &PauseScope, until: Option<SystemTime>) {
+        let until = self.clock.limit_or_never(until);
+        let place = self.lanes.pause(scope, until);
+        self.requeue_place(place);
+    }
+
+    /// Ends a pause. `false` if there is none of that scope. Costs as much as [`Schedule::pause`].
+    pub fn resume(&mut self, scope: &PauseScope) -> bool {
+        if !self.lanes.is_paused_by(scope) {
+            return false;
+        }
+        let place = self.lanes.resume(scope);
+        self.requeue_place(place);
+        true
+    }
+
+    /// Sorts everything anew by another table. Lanes that stay keep their rest. O(deliveries).
+    pub fn set_lanes(&mut self, table: LaneTable) {
+        self.queue.clear();
+        self.lanes.set_table(table);
+        self.requeue(|_| true);
+    }
+
+    /// When there is next something to do, if anything: a past time means now.
+    pub fn next_due(&mut self, now: SystemTime) -> Option<SystemTime> {
+        self.advance(now);
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let hold = self.holds.first().map(|(at, _)| *at);
+        let pause = self.lanes.pauses().map(|(_, until)| until).min();
+        let next = [self.lanes.first_wake(), timer, hold, pause].into_iter().flatten().min()?;
+        self.clock.time(next)
+    }
+
+    /// How a delivery stands, and in which lane.
+    pub fn standing(&self, id: DeliveryId) -> Option<(Standing, &Lane)> {
+        let entry = &self.entries[self.slot(id)?];
+        let standing = match entry.state {
+            State::Waiting => Standing::Waiting { due: self.clock.time(entry.due)? },
+            State::Leased(_) => Standing::Leased,
+            State::Held { until } => Standing::Held { until: self.clock.time(until) },
+        };
+        Some((standing, self.lanes.name(self.lanes.lane_of(entry.place))))
+    }
+
+    /// The lane of a destination, by the present table.
+    pub fn lane_of(&self, destination: &Destination) -> Lane {
+        self.lanes.table().lane_of(destination)
+    }
+
+    /// How many there are of each. O(lanes).
+    pub fn counts(&self) -> Counts {
+        let lanes = self.lanes.indices();
+        Counts {
+            deliveries: self.by_id.len(),
+            leased: self.leased,
+            held: self.held,
+            lanes: lanes.len(),
+            lanes_at_rest: lanes.iter().filter(|lane| self.lanes.rest(**lane) != Rest::Open).count(),
+        }
+    }
+}
+
+/// What the operations are made of.
+impl Schedule {
+    fn slot(&self, id: DeliveryId) -> Option<Slot> {
+        self.by_id.get(&id.into()).copied()
+    }
+
+    /// Lets what is over by now be over: holds and pauses.
+    fn advance(&mut self, now: SystemTime) -> Tick {
+        let now = self.clock.now(now);
+        while let Some((_, slot)) = self.holds.first().filter(|(until, _)| *until <= now).copied() {
+            self.rearm(slot);
+        }
+        let ended: Vec<_> =
+            self.lanes.pauses().filter(|(_, until)| *until <= now).map(|(scope, _)| scope.clone()).collect();
+        for scope in ended {
+            self.resume(&scope);
+        }
+        now
+    }
+
+    /// The waiting deliveries of a message that are wanted.
+    fn deliveries_of(&self, message: MessageId, wanted: impl Fn(&Self, &Entry) -> bool) -> Vec<Slot> {
+        let key = |number| IdKey::from(DeliveryId { message, number });
+        self.by_id
+            .range(key(0)..=key(u32::MAX))
+            .map(|(_, slot)| *slot)
+            .filter(|slot| {
+                let entry = &self.entries[*slot];
+                entry.state == State::Waiting && wanted(self, entry)
+            })
+            .collect()
+    }
+
+    fn lease_slots(&mut self, slots: &[Slot], overdue: Option<Overdue>) -> Leased {
+        self.last_lease = self.last_lease.checked_add(1).unwrap_or(1);
+        let lease = NonZeroU32::new(self.last_lease).unwrap_or(NonZeroU32::MIN);
+        for slot in slots {
+            self.disarm(*slot);
+            self.entries[*slot].state = State::Leased(lease);
+            self.leased += 1;
+        }
+        let first = &self.entries[slots[0]];
+        Leased {
+            lease: LeaseNumber(lease),
+            message: first.message,
+            numbers: slots.iter().map(|slot| self.entries[*slot].number).collect(),
+            lane: self.lanes.name(self.lanes.lane_of(first.place)).clone(),
+            overdue,
+        }
+    }
+
+    fn end_lease(&mut self, id: DeliveryId, lease: LeaseNumber, change: impl FnOnce(&mut Entry)) -> bool {
+        if !self.is_leased(id, lease) {
+            return false;
+        }
+        self.slot(id).is_some_and(|slot| {
+            change(&mut self.entries[slot]);
+            self.rearm(slot);
+            true
+        })
+    }
+
+    /// Lets a delivery wait, whatever it was before.
+    fn rearm(&mut self, slot: Slot) {
+        self.disarm(slot);
+        self.entries[slot].state = State::Waiting;
+        self.arm(slot);
+    }
+
+    /// Puts a waiting delivery into the indices.
+    fn arm(&mut self, slot: Slot) {
+        let entry = &self.entries[slot];
+        if entry.timer() != Tick::NEVER {
+            self.timers.insert((entry.timer(), slot));
+        }
+        let place = entry.place;
+        if !self.lanes.is_paused(place) {
+            let key = self.queue_key(slot);
+            self.queue.insert(key);
+        }
+        self.refresh(self.lanes.lane_of(place));
+    }
+
+    /// Takes a delivery out of all indices but that of ids, as its state asks.
+    fn disarm(&mut self, slot: Slot) {
+        let entry = &self.entries[slot];
+        let lane = self.lanes.lane_of(entry.place);
+        match entry.state {
+            State::Waiting => {
+                self.timers.remove(&(entry.timer(), slot));
+                self.unqueue(slot);
+            }
+            State::Leased(lease) => {
+                self.leased -= 1;
+                self.lanes.end_probe(lane, lease);
+            }
+            State::Held { until } => {
+                self.held -= 1;
+                self.holds.remove(&(until, slot));
+            }
+        }
+        self.refresh(lane);
+    }
+
+    fn unqueue(&mut self, slot: Slot) {
+        let key = self.queue_key(slot);
+        self.queue.remove(&key);
+    }
+
+    fn queue_key(&self, slot: Slot) -> QueueKey {
+        let entry = &self.entries[slot];
+        QueueKey { lane: self.lanes.lane_of(entry.place), due: entry.due, slot }
+    }
+
+    fn requeue_place(&mut self, place: Option<Place>) {
+        match place {
+            Some(place) => self.requeue(|entry| entry.place == place),
+            None => self.refresh_all(),
+        }
+    }
+
+    /// Queues or takes out what is meant, as the pauses now are, and looks at every lane again.
+    fn requeue(&mut self, meant: impl Fn(&Entry) -> bool) {
+        let waiting: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.state == State::Waiting && meant(entry))
+            .map(|(slot, entry)| (slot, self.lanes.is_paused(entry.place)))
+            .collect();
+        for (slot, paused) in waiting {
+            let key = self.queue_key(slot);
+            if paused {
+                self.queue.remove(&key);
+            } else {
+                self.queue.insert(key);
+            }
+        }
+        self.refresh_all();
+    }
+
+    fn refresh_all(&mut self) {
+        for lane in self.lanes.indices() {
+            self.refresh(lane);
+        }
+    }
+
+    fn refresh(&mut self, lane: LaneIndex) {
+        let first_due = self.queue.range(lane_range(lane, Tick::NEVER)).next().map(|key| key.due);
+        self.lanes.set_first_due(lane, first_due);
+    }
+}
+
+fn lane_range(lane: LaneIndex, until: Tick) -> std::ops::RangeInclusive<QueueKey> {
+    let key = |due, slot| QueueKey { lane, due, slot: Slot(slot) };
+    key(Tick::ZERO, 0)..=key(until, u32::MAX)
+}
+
+fn overdue(entry: &Entry, now: Tick) -> Option<Overdue> {
+    if entry.expires <= now {
+        return Some(Overdue::Expired);
+    }
+    (entry.notice <= now).then_some(Overdue::NoticeOwed)
+}
