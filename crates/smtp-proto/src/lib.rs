@@ -1,5 +1,6 @@
 //! SMTP and LMTP syntax and both session engines, without I/O.
 
+pub mod client;
 pub mod limits;
 pub mod mail_data;
 pub mod server;
