@@ -104,7 +104,7 @@ pub enum AddressError {
 
 /// Why a user cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the name {name:?} is that of user {user:?} but for case; names match without it")]
+#[error("{name} and {user} are the same name: names match without regard to case")]
 pub struct UserError {
     /// The name.
     pub name: String,
