@@ -1,0 +1,141 @@
+//! Whom to connect to, and what TLS must give there.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use rustls::pki_types::ServerName;
+
+/// The host of a next hop, as it was named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Host {
+    /// A name, to be looked up.
+    Name(String),
+    /// An address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => formatter.write_str(name),
+            Self::Address(IpAddr::V4(address)) => address.fmt(formatter),
+            Self::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]"),
+        }
+    }
+}
+
+impl Host {
+    /// What a certificate must be for, and what is sent as SNI. `None`: such a name cannot stand in a certificate.
+    pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
+        match self {
+            Self::Name(name) => ServerName::try_from(name.clone()).ok(),
+            Self::Address(address) => Some(ServerName::from(*address)),
+        }
+    }
+}
+
+/// A host that takes mail from us, and the terms on which it gets it.
+///
+/// Written out (`smtp://10.0.0.5:25`, `submissions://relay.example.net:465?tls=require`), equal next hops have equal
+/// texts, and different ones different texts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NextHop {
+    /// Where it is.
+    pub host: Host,
+    /// Its TCP port.
+    pub port: u16,
+    /// What TLS must give.
+    pub tls: TlsMode,
+}
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, query) = match self.tls {
+            TlsMode::Opportunistic => ("smtp", ""),
+            TlsMode::None => ("smtp", "?tls=none"),
+            TlsMode::Require(TlsStart::StartTls) => ("smtp", "?tls=require"),
+            TlsMode::Verify(TlsStart::StartTls) => ("smtp", "?tls=verify"),
+            TlsMode::Require(TlsStart::Implicit) => ("submissions", "?tls=require"),
+            TlsMode::Verify(TlsStart::Implicit) => ("submissions", ""),
+        };
+        write!(formatter, "{scheme}://{}:{}{query}", self.host, self.port)
+    }
+}
+
+/// What TLS must give on the way to a next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// All goes in the clear; STARTTLS is not sent.
+    None,
+    /// TLS where it is offered and comes about, with any certificate; else in the clear (RFC 7435).
+    Opportunistic,
+    /// TLS with any certificate, or no delivery.
+    Require(TlsStart),
+    /// TLS with a certificate for the host's name from an authority that is trusted, or no delivery.
+    Verify(TlsStart),
+}
+
+/// When TLS begins, where it must come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsStart {
+    /// With STARTTLS (RFC 3207).
+    StartTls,
+    /// With the first octet (RFC 8314 §3.3).
+    Implicit,
+}
+
+impl TlsMode {
+    /// Whether TLS begins with the first octet.
+    pub fn is_implicit(self) -> bool {
+        matches!(self, Self::Require(TlsStart::Implicit) | Self::Verify(TlsStart::Implicit))
+    }
+
+    /// Whether nothing may be sent in the clear.
+    pub fn is_mandatory(self) -> bool {
+        matches!(self, Self::Require(_) | Self::Verify(_))
+    }
+
+    /// Whether the certificate must be for the host's name, from an authority that is trusted.
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::Verify(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn different_next_hops_have_different_texts() {
+        let hosts = [
+            Host::Name("relay.example.net".into()),
+            Host::Address("10.0.0.5".parse().unwrap()),
+            Host::Address("2001:db8::1".parse().unwrap()),
+        ];
+        let modes = [
+            TlsMode::None,
+            TlsMode::Opportunistic,
+            TlsMode::Require(TlsStart::StartTls),
+            TlsMode::Require(TlsStart::Implicit),
+            TlsMode::Verify(TlsStart::StartTls),
+            TlsMode::Verify(TlsStart::Implicit),
+        ];
+        let mut texts = std::collections::HashSet::new();
+        for host in &hosts {
+            for tls in modes {
+                for port in [25, 465] {
+                    texts.insert(NextHop { host: host.clone(), port, tls }.to_string());
+                }
+            }
+        }
+        assert_eq!(texts.len(), 36);
+        assert!(texts.contains("smtp://10.0.0.5:25"));
+        assert!(texts.contains("submissions://[2001:db8::1]:465"));
+    }
+
+    #[test]
+    fn an_odd_name_is_in_no_certificate() {
+        assert!(Host::Name("relay.example.net".into()).server_name().is_some());
+        assert!(Host::Name("no name".into()).server_name().is_none());
+    }
+}
