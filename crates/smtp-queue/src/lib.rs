@@ -3,3 +3,4 @@
 pub mod lane;
 pub mod retry;
 pub mod schedule;
+pub mod select;
