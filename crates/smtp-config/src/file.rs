@@ -237,7 +237,7 @@ impl Default for Limits {
             recipients_per_message: Placed::unwritten(1000),
             sessions: Placed::unwritten(10_000),
             sessions_per_client: Placed::unwritten(50),
-            errors_per_session: Placed::unwritten(10),
+            errors_per_session: Placed::unwritten(20),
             received_hops: Placed::unwritten(100),
             alias_depth: Placed::unwritten(10),
             alias_recipients: Placed::unwritten(1000),

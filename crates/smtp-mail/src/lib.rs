@@ -10,6 +10,8 @@ mod destination;
 pub mod header;
 mod id;
 mod pattern;
+pub mod submission;
+pub mod trace;
 
 pub use attempt::{Attempt, AttemptRecipient, DeliveryResult, Outcome, RemoteHost, Report, Stage};
 pub use content::{Body, Content};

@@ -1,1 +1,23 @@
 //! May this client, sender, recipient pass? Facts in, verdicts out.
+//!
+//! Pure: no I/O, no clock. The tables (domains, users, aliases, networks) are read by the server and given as values.
+//!
+//! - [`Policy`] has one method a stage of the session; each takes [`Facts`] and gives a [`Verdict`].
+//! - [`relay`] says who may send to where. What it does not allow is refused: there is no other way out of this server.
+//! - [`recipients`] says who a local address is: users, aliases, tags, catch-all.
+//! - [`aliases`] reads the aliases file in the syntax of sendmail.
+
+pub mod aliases;
+mod facts;
+mod network;
+mod policy;
+pub mod recipients;
+pub mod relay;
+mod verdict;
+
+pub use facts::{Facts, Service};
+pub use network::{Network, NetworkError};
+pub use policy::Policy;
+pub use recipients::{LocalRecipients, Resolution};
+pub use relay::Relay;
+pub use verdict::Verdict;

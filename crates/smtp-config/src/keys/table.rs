@@ -294,8 +294,8 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "limits.errors_per_session",
         value: "number of errors",
-        fallback: Value("10"),
-        example: "20",
+        fallback: Value("20"),
+        example: "5",
         text: "Commands that are refused as wrong, until the session is closed with 421.",
     },
     Key {

@@ -1,0 +1,30 @@
+//! Other people's programs against the server as it ships: the binary, run from a configuration file.
+//!
+//! They need Debian's swaks, msmtp, curl, python3, openssl, gnupg, dovecot-imapd and libpython3.11-testsuite, which
+//! `cargo xtask ci` installs; so they are ignored in a plain `cargo test`, and run by
+//! `cargo test -p smtp-server --test programs -- --ignored`.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod corpus;
+mod house;
+mod imap;
+mod senders;
+mod signed;
+mod wire;
+
+use std::process::{Command, Output};
+
+/// Runs a program to its end; what it said is in the panic when it fails.
+fn run(command: &mut Command) -> Output {
+    let shown = format!("{command:?}");
+    let output = command.output().unwrap_or_else(|error| panic!("cannot start {shown}: {error}"));
+    assert!(
+        output.status.success(),
+        "{shown} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}

@@ -1,0 +1,83 @@
+//! SMTP by hand, for content that no program would send as it is; and what trace fields lie above content.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Sends one message to `recipient`, octet by octet as it is, and insists on a 250.
+pub(crate) fn send(server: SocketAddr, recipient: &str, content: &[u8]) {
+    let stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut stream = BufReader::new(stream);
+    expect(&mut stream, "220");
+    let recipient = format!("RCPT TO:<{recipient}>");
+    let commands = ["EHLO client.test", "MAIL FROM:<sender@client.test> BODY=8BITMIME", &recipient];
+    for command in commands {
+        write(&mut stream, format!("{command}\r\n").as_bytes());
+        expect(&mut stream, "250");
+    }
+    write(&mut stream, b"DATA\r\n");
+    expect(&mut stream, "354");
+    write(&mut stream, &stuff(content));
+    write(&mut stream, b".\r\n");
+    expect(&mut stream, "250");
+    write(&mut stream, b"QUIT\r\n");
+    expect(&mut stream, "221");
+}
+
+fn write(stream: &mut BufReader<TcpStream>, octets: &[u8]) {
+    stream.get_mut().write_all(octets).unwrap();
+}
+
+fn expect(stream: &mut BufReader<TcpStream>, code: &str) {
+    let mut reply = String::new();
+    loop {
+        let start = reply.len();
+        stream.read_line(&mut reply).unwrap();
+        let line = &reply[start..];
+        assert!(line.starts_with(code), "wanted {code}, got {reply:?}");
+        if line.as_bytes().get(3) == Some(&b' ') {
+            return;
+        }
+    }
+}
+
+fn stuff(content: &[u8]) -> Vec<u8> {
+    let lines = content.split_inclusive(|octet| *octet == b'\n');
+    let stuffed = lines.flat_map(|line| {
+        let dot: &[u8] = if line.starts_with(b".") { b"." } else { b"" };
+        [dot, line].concat()
+    });
+    stuffed.collect()
+}
+
+/// The text with every line end, of whatever kind, as CRLF, and the last line ended.
+pub(crate) fn with_crlf(text: &[u8]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(text.len());
+    let mut previous = 0;
+    for &octet in text {
+        match octet {
+            b'\n' if previous == b'\r' => {}
+            b'\r' | b'\n' => content.extend_from_slice(b"\r\n"),
+            octet => content.push(octet),
+        }
+        previous = octet;
+    }
+    if !content.ends_with(b"\r\n") {
+        content.extend_from_slice(b"\r\n");
+    }
+    content
+}
+
+/// Asserts that `stored` is trace fields of ours and then `content`, octet for octet.
+pub(crate) fn assert_content_kept(stored: &[u8], content: &[u8], what: &str) {
+    assert!(stored.ends_with(content), "{what} was changed on its way\n{}", String::from_utf8_lossy(stored));
+    let added = String::from_utf8_lossy(&stored[..stored.len() - content.len()]);
+    let ours = ["Return-Path:", "Delivered-To:", "Received:", "\t", " "];
+    for line in added.split_terminator("\r\n") {
+        // An empty line stands between our fields and content that does not begin with a field.
+        let is_ours = ours.iter().any(|start| line.starts_with(start)) || line.is_empty();
+        assert!(is_ours, "{what} got a line that is no trace field: {line:?}");
+    }
+    assert!(added.starts_with("Return-Path: <sender@client.test>\r\n"), "{what}: {added}");
+}
