@@ -186,8 +186,8 @@ pub struct Queue {
     pub expire_after: Placed<Period>,
     /// When the sender is told that a message is late; zero: never.
     pub delay_notice_after: Placed<Period>,
-    /// Bodies longer than this have a file of their own.
-    pub body_file_octets: Placed<Size>,
+    /// What bodies on their way in may take of memory together.
+    pub body_memory_octets: Placed<Size>,
     /// What the queue leaves free on its disk.
     pub free_octets_min: Placed<Size>,
 }
@@ -199,7 +199,7 @@ impl Default for Queue {
             retry: Placed::unwritten(Retry::default()),
             expire_after: Placed::unwritten(Period::seconds(5 * 86_400)),
             delay_notice_after: Placed::unwritten(Period::seconds(4 * 3600)),
-            body_file_octets: Placed::unwritten(Size(256 << 10)),
+            body_memory_octets: Placed::unwritten(Size(64 << 20)),
             free_octets_min: Placed::unwritten(Size(64 << 20)),
         }
     }
@@ -277,7 +277,7 @@ pub struct Timeouts {
     /// How long the server waits for the next command.
     pub command: Placed<Period>,
     /// How long the server waits for more of the mail data.
-    pub mail_data: Placed<Period>,
+    pub data_block: Placed<Period>,
     /// How long the handshake of TLS may take, on either side.
     pub tls_handshake: Placed<Period>,
     /// How long a next hop may take to accept the connection.
@@ -290,8 +290,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             command: Placed::unwritten(Period::seconds(300)),
-            mail_data: Placed::unwritten(Period::seconds(180)),
-            tls_handshake: Placed::unwritten(Period::seconds(30)),
+            data_block: Placed::unwritten(Period::seconds(300)),
+            tls_handshake: Placed::unwritten(Period::seconds(60)),
             connect: Placed::unwritten(Period::seconds(30)),
             drain: Placed::unwritten(Period::seconds(30)),
         }

@@ -118,7 +118,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// All that was found wrong, in the order in which it stands in the file. Never empty.
+/// All that was found wrong, in the order in which it was found. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
