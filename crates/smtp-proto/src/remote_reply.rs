@@ -196,8 +196,10 @@ impl ReplyReader {
         if self.lines > self.lines_max {
             return Err(ReadReplyError::TooManyLines { limit: self.lines_max });
         }
-        self.octets.extend_from_slice(line.code.to_string().as_bytes());
-        self.octets.push(if line.last { b' ' } else { b'-' });
+        let [first, second, third] = line.code.digits();
+        let separator = if line.last { b' ' } else { b'-' };
+        self.octets.reserve_exact(b"250-\r\n".len() + line.text.len());
+        self.octets.extend_from_slice(&[first, second, third, separator]);
         self.octets.extend_from_slice(line.text);
         self.octets.extend_from_slice(b"\r\n");
         Ok(line.last)

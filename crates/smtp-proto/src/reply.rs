@@ -98,6 +98,11 @@ impl ReplyCode {
         self.0
     }
 
+    /// The code in ASCII.
+    pub(crate) fn digits(self) -> [u8; 3] {
+        [self.0 / 100, self.0 / 10 % 10, self.0 % 10].map(|digit| b"0123456789"[usize::from(digit)])
+    }
+
     /// The class, by the first digit.
     pub const fn class(self) -> ReplyClass {
         match self.0 {

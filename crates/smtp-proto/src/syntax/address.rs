@@ -166,7 +166,7 @@ fn domain_text(input: &[u8]) -> Parsed<'_, &str> {
         return fail(input, SyntaxReason::DomainTooLong);
     }
     match text(octets) {
-        Some(text) if !text.contains(confused_with_dot_or_space) => Ok((rest, text)),
+        Some(text) if text.is_ascii() || !text.contains(confused_with_dot_or_space) => Ok((rest, text)),
         _ => fail(input, SyntaxReason::Domain),
     }
 }
@@ -180,12 +180,15 @@ fn sub_domain(input: &[u8]) -> Parsed<'_, &[u8]> {
     if label.first() == Some(&b'-') || label.last() == Some(&b'-') {
         return fail(input, SyntaxReason::Domain);
     }
-    // A U-label is counted in characters: its octets in UTF-8 may be more than those of its A-label.
-    let characters = label.iter().filter(|&&octet| !matches!(octet, 0x80..=0xbf)).count();
-    if characters > LABEL_OCTETS {
+    if label.len() > LABEL_OCTETS && characters(label) > LABEL_OCTETS {
         return fail(input, SyntaxReason::DomainTooLong);
     }
     Ok((rest, label))
+}
+
+/// A U-label is counted in characters: its octets in UTF-8 may be more than those of its A-label.
+fn characters(label: &[u8]) -> usize {
+    label.iter().filter(|&&octet| !matches!(octet, 0x80..=0xbf)).count()
 }
 
 /// The dots that IDNA mappings take for a full stop, and white space: a domain with one would be another domain elsewhere.
