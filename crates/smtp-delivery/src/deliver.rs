@@ -1,0 +1,162 @@
+//! Brings attempts to their next hop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_client::{Client, ClientSettings, NextHop};
+use smtp_mail::{Attempt, DeliveryResult, Outcome};
+use tokio::sync::mpsc;
+
+use crate::pool::Pool;
+use crate::resolve::{self, Unreachable};
+
+/// How sessions with next hops are made and kept.
+#[derive(Debug, Clone)]
+pub struct DelivererSettings {
+    /// How they are made.
+    pub client: Arc<ClientSettings>,
+    /// How long the look-up of a name may take.
+    pub lookup_timeout: Duration,
+    /// How many messages one session carries.
+    pub messages_per_session: u32,
+    /// How long a session without work is kept.
+    pub idle_timeout: Duration,
+    /// How many sessions without work are kept, over all next hops.
+    pub idle_sessions_max: usize,
+}
+
+impl DelivererSettings {
+    /// 30 s for look-ups, 100 messages a session, 100 idle sessions for 5 s.
+    pub fn new(client: Arc<ClientSettings>) -> Self {
+        Self {
+            client,
+            lookup_timeout: Duration::from_secs(30),
+            messages_per_session: 100,
+            idle_timeout: Duration::from_secs(5),
+            idle_sessions_max: 100,
+        }
+    }
+}
+
+/// Brings attempts to next hops, and keeps the sessions that it made for a moment. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Deliverer {
+    settings: Arc<DelivererSettings>,
+    pool: Arc<Pool>,
+}
+
+/// What comes of a batch, as it comes.
+#[derive(Debug)]
+pub enum Progress {
+    /// An attempt is done; the next hop is alive.
+    Done {
+        /// Which of the batch.
+        index: usize,
+        /// What came of it, for each of its recipients.
+        outcomes: Vec<Outcome>,
+    },
+    /// There is no session with the next hop. The attempts from `index` on were not made, and do not count as made but
+    /// for the first of them, which found it out. This ends the batch.
+    Unreachable {
+        /// The first that was not made.
+        index: usize,
+        /// What this means for it.
+        result: DeliveryResult,
+    },
+}
+
+impl Deliverer {
+    /// Without any session yet.
+    pub fn new(settings: DelivererSettings) -> Self {
+        let pool = Pool::new(settings.idle_timeout, settings.idle_sessions_max);
+        Self { settings: Arc::new(settings), pool }
+    }
+
+    /// A carrier to `next_hop`. Costs nothing before its first attempt.
+    pub fn carrier(&self, next_hop: NextHop) -> Carrier {
+        Carrier { deliverer: self.clone(), next_hop, client: None }
+    }
+
+    /// Makes `attempts` one after the other, over as few sessions with `next_hop` as will do, and tells what comes of
+    /// each as soon as it is known. Where nobody listens any more, it stops before the next.
+    pub async fn attempt_all(&self, next_hop: NextHop, attempts: Vec<Attempt>, progress: mpsc::Sender<Progress>) {
+        let mut carrier = self.carrier(next_hop);
+        for (index, attempt) in attempts.into_iter().enumerate() {
+            let told = match carrier.attempt(&attempt).await {
+                Ok(outcomes) => progress.send(Progress::Done { index, outcomes }).await,
+                Err(error) => {
+                    let result = error.result();
+                    // This ends the batch, whether or not anybody still hears it.
+                    let _ = progress.send(Progress::Unreachable { index, result }).await;
+                    return;
+                }
+            };
+            if told.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Ends all sessions that have no work, and keeps none from now on.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Makes attempts at one next hop, over one session as long as it lasts. Dropped, it leaves the session to the next
+/// carrier to the same next hop.
+#[derive(Debug)]
+pub struct Carrier {
+    deliverer: Deliverer,
+    next_hop: NextHop,
+    client: Option<Client>,
+}
+
+impl Carrier {
+    /// The next hop.
+    pub fn next_hop(&self) -> &NextHop {
+        &self.next_hop
+    }
+
+    /// Makes one attempt. Cancelled, it leaves the recipients without an answer: the message may have been taken.
+    ///
+    /// # Errors
+    /// No session with the next hop could be had; nothing was tried.
+    pub async fn attempt(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Unreachable> {
+        loop {
+            let mut client = self.session().await?;
+            // A session found dead at its first command costs nothing: the next one is new, or newer.
+            let Ok(outcomes) = client.deliver(attempt).await else { continue };
+            self.keep(client);
+            return Ok(outcomes);
+        }
+    }
+
+    async fn session(&mut self) -> Result<Client, Unreachable> {
+        if let Some(client) = self.client.take() {
+            return Ok(client);
+        }
+        if let Some(client) = self.deliverer.pool.take(&self.next_hop).await {
+            return Ok(client);
+        }
+        let settings = &self.deliverer.settings;
+        let addresses = resolve::addresses(&self.next_hop, settings.lookup_timeout).await?;
+        Ok(Client::connect(&self.next_hop, &addresses, &settings.client).await?)
+    }
+
+    fn keep(&mut self, client: Client) {
+        if client.is_usable() && client.transactions() < self.deliverer.settings.messages_per_session {
+            self.client = Some(client);
+        } else {
+            tokio::spawn(client.quit());
+        }
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            self.deliverer.pool.put(self.next_hop.clone(), client);
+        }
+    }
+}
