@@ -10,6 +10,8 @@ mod server;
 mod source;
 mod table;
 
+pub(crate) use server::free_address;
+
 use std::process::ExitCode;
 
 use anyhow::Result;

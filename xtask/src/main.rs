@@ -15,6 +15,7 @@ mod docs;
 mod load;
 mod process;
 mod tidy;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ enum Task {
     /// Measure
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Kill the server under load, again and again, and count every message
+    Torture(torture::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Docs => docs::run(),
         Task::Bench(bench) => bench::run(&bench),
+        Task::Torture(arguments) => torture::run(&arguments),
     };
     match done {
         Ok(code) => code,

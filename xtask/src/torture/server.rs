@@ -1,0 +1,218 @@
+//! The server that is killed and started again, always in the same folder.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
+
+use crate::bench::free_address;
+use crate::load::Client;
+use crate::process;
+
+const START_MAX: Duration = Duration::from_secs(30);
+const STOP_MAX: Duration = Duration::from_mins(1);
+const EMPTY_MAX: Duration = Duration::from_mins(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// Builds what is tortured.
+///
+/// # Errors
+/// When it does not compile.
+pub(super) fn build() -> Result<()> {
+    process::run(&mut process::cargo(["build", "--release", "--locked", "-p", "smtp-server", "-p", "smtpctl"]))
+}
+
+/// A server, running or not.
+pub(super) struct Server {
+    folder: TempDir,
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Writes the configuration: mail for bench.test into a Maildir, all else to `sink`.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub(super) fn new(sink: SocketAddr) -> Result<Self> {
+        // Not in /tmp, which may be memory.
+        let folder = tempfile::Builder::new().prefix("smtp-torture-").tempdir_in("/var/tmp")?;
+        let address = free_address()?;
+        let text = format!(
+            r#"hostname = "torture.test"
+
+[local]
+domains = ["bench.test"]
+users = "users.toml"
+postmaster = "user"
+deliver = {{ maildir = "mail/{{user}}" }}
+
+[[listener]]
+service = "mx"
+addresses = ["{address}"]
+tls = "none"
+
+[relay]
+networks = ["127.0.0.0/8"]
+
+[smart_host]
+to = "smtp://{sink}"
+tls = "none"
+
+[queue]
+directory = "queue"
+retry = ["500ms"]
+
+[admin]
+socket = "control.sock"
+"#
+        );
+        fs::write(folder.path().join("smtp-server.toml"), text)?;
+        fs::write(folder.path().join("users.toml"), "[user]\n")?;
+        fs::create_dir(folder.path().join("mail"))?;
+        Ok(Self { folder, address, child: None })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn mailbox(&self) -> PathBuf {
+        self.folder.path().join("mail/user")
+    }
+
+    /// Starts it and waits for its greeting.
+    ///
+    /// # Errors
+    /// When it ends, or does not greet in time; its last words are in the text.
+    pub(super) async fn start(&mut self) -> Result<()> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
+        let mut child = self
+            .program("smtp-server")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("cannot start smtp-server")?;
+        let address = self.address;
+        let greeting = async {
+            let mut looks = tokio::time::interval(LOOK_AGAIN);
+            loop {
+                looks.tick().await;
+                if let Some(status) = child.try_wait()? {
+                    bail!("it ended with {status}");
+                }
+                if let Ok(client) = Client::connect(address).await {
+                    return client.quit().await;
+                }
+            }
+        };
+        let greeted = tokio::time::timeout(START_MAX, greeting).await;
+        self.child = Some(child);
+        greeted.context("no greeting in 30 s").flatten().with_context(|| self.last_words())
+    }
+
+    /// SIGKILL, at once.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("the server does not run")?;
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it ends with another status than 0, or not in time.
+    pub(super) async fn stop(&mut self) -> Result<()> {
+        let child = self.child.as_mut().context("the server does not run")?;
+        process::output(Command::new("kill").arg("-TERM").arg(child.id().to_string()))?;
+        let end = async {
+            let mut looks = tokio::time::interval(LOOK_AGAIN);
+            loop {
+                looks.tick().await;
+                if let Some(status) = child.try_wait()? {
+                    return anyhow::Ok(status);
+                }
+            }
+        };
+        let status = tokio::time::timeout(STOP_MAX, end).await.context("it does not stop")??;
+        self.child = None;
+        if !status.success() {
+            bail!("it stopped with {status}: {}", self.last_words());
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is left to do.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub(super) async fn wait_for_empty_queue(&self) -> Result<()> {
+        let empty = async {
+            let mut asks = tokio::time::interval(ASK_AGAIN);
+            while !self.queue()?.trim().is_empty() {
+                asks.tick().await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(EMPTY_MAX, empty).await.context("the queue does not get empty")?
+    }
+
+    /// What `smtpctl check` says of the stopped server's queue, and that nothing is left in it.
+    ///
+    /// # Errors
+    /// When it is not clean.
+    pub(super) fn check(&self) -> Result<()> {
+        process::output(self.program("smtpctl").arg("check")).context("the queue is damaged")?;
+        let left = self.queue()?;
+        if !left.trim().is_empty() {
+            bail!("the queue was empty, and is not after the stop: {left}");
+        }
+        Ok(())
+    }
+
+    /// One line for each recipient in the queue. An empty queue matches nothing, which is status 1.
+    fn queue(&self) -> Result<String> {
+        let output = self.program("smtpctl").args(["show", "queue", "--json"]).output()?;
+        match output.status.code() {
+            Some(0 | 1) => Ok(String::from_utf8(output.stdout)?),
+            _ => bail!("smtpctl show queue: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+    }
+
+    /// One of our release builds, told where the configuration is.
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(process::workspace().join("target/release").join(name));
+        command.arg("--config").arg(self.folder.path().join("smtp-server.toml"));
+        command
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn last_words(&self) -> String {
+        let log = fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(10).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child
+            && let Err(error) = child.kill().and_then(|()| child.wait())
+        {
+            eprintln!("warning: cannot stop process {}: {error}", child.id());
+        }
+    }
+}
