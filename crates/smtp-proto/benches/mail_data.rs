@@ -11,7 +11,8 @@ const READ_OCTETS: usize = 64 * 1024;
 
 /// A body as base64 makes it: lines of 76 octets.
 fn base64_lines(octets: usize) -> Vec<u8> {
-    let line = [&b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NQ"[..76], b"\r\n"].concat();
+    let line =
+        [&b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0NQ"[..76], b"\r\n"].concat();
     line.repeat(octets / line.len())
 }
 

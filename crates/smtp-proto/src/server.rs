@@ -70,6 +70,8 @@ pub struct ServerSession {
     tls: Option<Box<TlsFacts>>,
     lines: LineCutter,
     errors: u32,
+    /// The last command was refused: RCPT and DATA behind it, sent in the same group, are no errors of their own.
+    behind_refusal: bool,
     /// A transaction has gone, and the caller has not been told.
     reset_due: bool,
     output: BytesMut,
@@ -96,6 +98,7 @@ impl ServerSession {
             tls: tls.map(Box::new),
             lines: LineCutter::default(),
             errors: 0,
+            behind_refusal: false,
             reset_due: false,
             output: BytesMut::new(),
             writing: false,
@@ -111,6 +114,7 @@ impl ServerSession {
     #[expect(clippy::needless_pass_by_value, reason = "an answer is made to be given away")]
     pub fn reply(&mut self, reply: Reply, now: Instant) -> Result<(), NotAwaited> {
         let accepted = reply.class() == ReplyClass::Completion;
+        self.behind_refusal = !accepted;
         self.state = match std::mem::take(&mut self.state) {
             State::Greeting if accepted => State::Ready,
             State::Greeting => State::NoService,

@@ -141,8 +141,12 @@ impl ServerSession {
         }
         line::take(input, &line);
         self.progress = now;
+        let behind_refusal = std::mem::take(&mut self.behind_refusal);
         match (parsed, &self.state) {
             (Err(mistake), _) => self.mistake(mistake),
+            (Ok(Command::Rcpt(_) | Command::Data), State::Ready) if behind_refusal => {
+                self.refused(&replies::MAIL_FIRST)
+            }
             (Ok(Command::Quit), _) => self.quit(),
             (Ok(_), State::NoService) => self.refuse_error(&replies::QUIT_ONLY),
             (Ok(command), _) => self.command(command, input),
@@ -201,10 +205,10 @@ impl ServerSession {
             return self.refuse_error(&replies::PARAMETER_NOT_OFFERED);
         }
         if !mail.reverse_path.is_ascii() && !parameters.smtputf8 {
-            return self.settled(&replies::UTF8_NOT_ASKED_FOR);
+            return self.refused(&replies::UTF8_NOT_ASKED_FOR);
         }
         if parameters.size.is_some_and(|octets| octets > self.message_octets_max()) {
-            return self.settled(&replies::TOO_LARGE);
+            return self.refused(&replies::TOO_LARGE);
         }
         self.state = State::MailAsked(Box::new(mail.clone()));
         Break(Some(Event::Mail(mail)))
@@ -350,11 +354,17 @@ impl ServerSession {
         Continue(())
     }
 
+    /// Refuses by itself, and goes on.
+    fn refused(&mut self, reply: &Reply) -> Flow {
+        self.behind_refusal = true;
+        self.settled(reply)
+    }
+
     /// Answers a mistake of the client; at the last one that is permitted the session ends instead.
     fn refuse_error(&mut self, reply: &Reply) -> Flow {
         self.errors += 1;
         if self.errors < self.config.limits.errors_per_session {
-            return self.settled(reply);
+            return self.refused(reply);
         }
         self.send_with_hostname(&replies::TOO_MANY_ERRORS);
         self.end(CloseReason::TooManyErrors);

@@ -1,0 +1,121 @@
+//! Transcripts of a server session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use smtp_proto::server::{Event, ServerConfig, ServerSession};
+use smtp_proto::{Command, EnhancedStatus, Extensions, Limits, NotAwaited, Reply, ReplyCode, TlsFacts};
+
+use super::{Role, Shown};
+
+/// The server is under test; it is called mx.example.com and offers all that there is.
+///
+/// Answers: a reply (`550 5.1.1 No such user`), `hello` with what is offered (`hello PIPELINING SIZE=1000`), `begin` to let the mail
+/// data come; at any time: `refuse` and `close`, each with a reply.
+#[derive(Debug)]
+pub struct ServerRole;
+
+impl Role for ServerRole {
+    type Session = ServerSession;
+    const INPUT: char = 'C';
+    const OUTPUT: char = 'S';
+    const PEER_WAITS: bool = false;
+
+    fn session(limits: Limits, now: Instant) -> ServerSession {
+        let hostname = "mx.example.com".parse().expect("it is a name");
+        let config = ServerConfig { limits, ..ServerConfig::new(hostname) };
+        ServerSession::new(Arc::new(config), None, now)
+    }
+
+    fn show(event: &Event) -> Shown {
+        match event {
+            Event::Connected => Shown::Asked("Connected".to_owned(), "220 mx.example.com ESMTP"),
+            Event::Hello(hello) => {
+                Shown::Asked(format!("Hello({})", line(&Command::Hello(hello.clone()))), WILLING_HELLO)
+            }
+            Event::Mail(mail) => Shown::Asked(format!("Mail({})", line(&Command::Mail(mail.clone()))), "250 2.1.0 OK"),
+            Event::Rcpt(rcpt) => Shown::Asked(format!("Rcpt({})", line(&Command::Rcpt(rcpt.clone()))), "250 2.1.5 OK"),
+            Event::MailDataStart(framing) => Shown::Asked(format!("MailDataStart({framing:?})"), "begin"),
+            Event::MailData(octets) => Shown::Content(octets.to_vec()),
+            Event::MailDataEnd(facts) => {
+                let eight_bit = match (facts.eight_bit, facts.eight_bit_header) {
+                    (false, _) => "",
+                    (true, false) => " 8bit",
+                    (true, true) => " 8bit-header",
+                };
+                let text = format!(
+                    "MailDataEnd(octets={} longest_line_octets={}{eight_bit})",
+                    facts.octets, facts.longest_line_octets
+                );
+                Shown::Asked(text, "250 2.6.0 Accepted")
+            }
+            other => Shown::Told(format!("{other:?}")),
+        }
+    }
+
+    fn say(session: &mut ServerSession, words: &str, now: Instant) -> Result<(), String> {
+        let (first, rest) = words.split_once(' ').unwrap_or((words, ""));
+        match first {
+            "hello" => session.hello(extensions(rest), now).map_err(not_awaited),
+            "begin" => session.begin_mail_data(now).map_err(not_awaited),
+            "refuse" => {
+                session.refuse_mail_data(reply(rest));
+                Ok(())
+            }
+            "close" => {
+                session.close(reply(rest));
+                Ok(())
+            }
+            _ => session.reply(reply(words), now).map_err(not_awaited),
+        }
+    }
+
+    fn tls_established(session: &mut ServerSession, now: Instant) {
+        session.tls_established(TlsFacts { version: "TLSv1.3".to_owned(), ..TlsFacts::default() }, now);
+    }
+}
+
+const WILLING_HELLO: &str = "hello PIPELINING SIZE=1000000 STARTTLS ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8";
+
+/// A command as one line of text.
+pub(super) fn line(command: &Command) -> String {
+    let mut octets = BytesMut::new();
+    command.encode(&mut octets);
+    super::octets::write_octets(&octets)
+}
+
+pub(super) fn not_awaited(_: NotAwaited) -> String {
+    "NotAwaited".to_owned()
+}
+
+/// What is offered, from EHLO keywords with `SIZE=` for a size.
+fn extensions(words: &str) -> Extensions {
+    let mut extensions = Extensions::default();
+    for word in words.split_whitespace() {
+        match word {
+            "PIPELINING" => extensions.pipelining = true,
+            "STARTTLS" => extensions.starttls = true,
+            "ENHANCEDSTATUSCODES" => extensions.enhanced_status_codes = true,
+            "8BITMIME" => extensions.eight_bit_mime = true,
+            "SMTPUTF8" => extensions.smtputf8 = true,
+            _ => {
+                let octets = word.strip_prefix("SIZE=").and_then(|octets| octets.parse().ok());
+                extensions.size = Some(octets.unwrap_or_else(|| panic!("no such extension: {word}")));
+            }
+        }
+    }
+    extensions
+}
+
+/// A reply as it is read: code, enhanced status code where there is one, text.
+fn reply(words: &str) -> Reply {
+    let (code, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let code = code.parse().ok().and_then(ReplyCode::from_number).unwrap_or_else(|| panic!("no reply: {words}"));
+    let (status, text) = rest.split_once(' ').unwrap_or((rest, ""));
+    let reply = match status.parse::<EnhancedStatus>() {
+        Ok(status) => Reply::new(code, status, "").with_text(text),
+        Err(_) => Reply::without_status(code, "").with_text(rest),
+    };
+    reply.unwrap_or_else(|_| panic!("no reply: {words}"))
+}
