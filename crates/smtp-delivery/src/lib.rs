@@ -4,6 +4,7 @@
 //! [`Carrier`] of the [`Deliverer`] makes the attempts. What is due and what becomes of the outcomes is not known here.
 
 mod deliver;
+pub mod maildir;
 mod pace;
 mod pool;
 mod resolve;
