@@ -5,6 +5,7 @@
 
 mod fuzz;
 mod packages;
+mod unit;
 
 pub(crate) use packages::install as install_packages;
 
@@ -75,6 +76,7 @@ const STEPS: &[Step] = &[
             process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "programs", "--"]).args(["--ignored"]),
         )
     }),
+    step("unit", "the systemd unit is understood, and shut in", unit::check),
     step("fuzz", "a few seconds of every fuzz target", fuzz::smoke),
 ];
 

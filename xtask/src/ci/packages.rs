@@ -22,6 +22,7 @@ const PACKAGES: &[&str] = &[
     "postfix",
     "dovecot-imapd",
     "libpython3.11-testsuite",
+    "systemd",
 ];
 
 /// Tells invoke-rc.d to start nothing: the tests start what they need, in folders of their own.
