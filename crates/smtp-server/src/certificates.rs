@@ -1,5 +1,7 @@
 //! The server's TLS keys: loaded, chosen by SNI, reloaded when their files change.
 
+mod validity;
+
 use std::fmt;
 use std::fs;
 use std::io;
@@ -113,6 +115,19 @@ impl Certificates {
     /// The files they come from.
     pub fn files(&self) -> &[CertificateFiles] {
         &self.files
+    }
+
+    /// Whether one of them is for the server called `name`, a DNS name.
+    pub fn is_for(&self, name: &str) -> bool {
+        let loaded = self.loaded.load();
+        ServerName::try_from(name).is_ok_and(|name| loaded.keys.iter().any(|key| is_valid_for(key, &name)))
+    }
+
+    /// Each chain file, and when its leaf ends; None where that cannot be read.
+    pub fn ends(&self) -> Vec<(PathBuf, Option<SystemTime>)> {
+        let loaded = self.loaded.load();
+        let ends = loaded.keys.iter().map(|key| key.cert.first().and_then(|leaf| validity::not_after(leaf)));
+        self.files.iter().map(|files| files.chain.clone()).zip(ends).collect()
     }
 
     /// A TLS configuration (1.2 and 1.3, aws-lc-rs, post-quantum key exchange preferred) that serves these certificates.
@@ -242,6 +257,19 @@ mod tests {
         let name = ServerName::try_from("b.example.org").unwrap();
         assert!(!is_valid_for(&loaded.keys[0], &name));
         assert!(is_valid_for(&loaded.keys[1], &name));
+        assert!(certificates.is_for("a.example.org") && !certificates.is_for("c.example.org"));
+        assert!(!certificates.is_for("no name"));
+    }
+
+    #[test]
+    fn the_end_of_each_is_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = ["a.example.org", "b.example.org"].map(|name| write_certificate(directory.path(), name));
+        let certificates = Certificates::load(files.to_vec()).unwrap();
+        let ends = certificates.ends();
+        assert_eq!(ends.len(), 2);
+        assert_eq!(ends[1].0, files[1].chain);
+        assert!(ends.iter().all(|(_, end)| end.is_some_and(|end| end > SystemTime::now())));
     }
 
     #[test]

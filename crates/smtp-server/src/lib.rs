@@ -1,6 +1,7 @@
 //! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.
 
 pub mod certificates;
+pub mod config;
 pub mod listener;
 pub mod log;
 pub mod metrics;

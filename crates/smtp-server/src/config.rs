@@ -1,0 +1,341 @@
+//! The file of smtp-config, proven usable: names parsed, certificates loaded, users and aliases read, postmaster there.
+//!
+//! What cannot be used is a [`Problem`] at its place in the file, and all of them are told at once. What can be used but will
+//! surprise somebody is a warning. Nothing is opened or made here: that is the daemon's part, so that `check` can run beside it.
+
+mod hops;
+mod listeners;
+mod local;
+mod prover;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use smtp_config::file::{self, File, ListenerTls};
+use smtp_config::{LoadError, Problem, Problems, Source};
+use smtp_delivery::Routes;
+use smtp_mail::LocalUser;
+use smtp_policy::Policy;
+use smtp_proto::{Domain, DomainName};
+use smtp_queue::retry::RetrySchedule;
+
+use crate::certificates::Certificates;
+use crate::listener::SessionLimits;
+use crate::metrics::Service;
+
+use self::prover::Prover;
+
+/// The exit code of a program whose configuration cannot be used: `EX_CONFIG` of sysexits.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// All that the daemon is told. Made anew at reload.
+#[derive(Debug)]
+pub struct Config {
+    /// The file.
+    pub path: PathBuf,
+    /// The name of this server; a domain name in ASCII.
+    pub hostname: String,
+    /// What TLS presents; none: TLS is not offered.
+    pub certificates: Option<Arc<Certificates>>,
+    /// Where to listen.
+    pub listeners: Vec<Listener>,
+    /// Who may send what to whom.
+    pub policy: Policy,
+    /// Where the mail of each user is put.
+    pub maildirs: Maildirs,
+    /// Where other mail goes.
+    pub routes: Routes,
+    /// How the queue works.
+    pub queue: Queue,
+    /// What is too much.
+    pub limits: Limits,
+    /// How much is delivered at once.
+    pub delivery: Delivery,
+    /// How long is waited.
+    pub timeouts: Timeouts,
+    /// The admin socket.
+    pub admin: Admin,
+    /// What is logged, and how.
+    pub log: file::Log,
+}
+
+/// One address to listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener {
+    /// What it is for.
+    pub service: Service,
+    /// Where.
+    pub address: SocketAddr,
+    /// When TLS begins.
+    pub tls: ListenerTls,
+    /// It is not in the file: a machine that lacks its address family can do without it.
+    pub by_default: bool,
+}
+
+/// `[queue]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// Its folder.
+    pub directory: PathBuf,
+    /// How long each attempt waits for the next.
+    pub retry: RetrySchedule,
+    /// How long a message is tried.
+    pub expire_after: Duration,
+    /// When the sender is told that a message is late.
+    pub delay_notice_after: Option<Duration>,
+    /// What all bodies on their way in may take of memory.
+    pub body_memory_octets: u64,
+    /// What is left free on the disk.
+    pub free_octets_min: u64,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one message.
+    pub message_octets: u64,
+    /// Of one header block.
+    pub header_octets: usize,
+    /// Of one transaction.
+    pub recipients_per_message: usize,
+    /// Open at once.
+    pub sessions: SessionLimits,
+    /// Until a session is closed.
+    pub errors_per_session: u32,
+    /// That a message may have.
+    pub received_hops: usize,
+    /// That one address may stand for.
+    pub alias_recipients: usize,
+}
+
+impl Limits {
+    /// Targets that one message may have once all aliases are expanded.
+    pub fn expanded_recipients(&self) -> usize {
+        self.recipients_per_message.saturating_add(self.alias_recipients)
+    }
+}
+
+/// `[delivery]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivery {
+    /// Sessions to one next hop.
+    pub sessions_per_next_hop: usize,
+    /// Sessions to all next hops.
+    pub sessions: usize,
+    /// Messages that one session carries.
+    pub messages_per_session: u32,
+    /// Messages put into Maildirs at once.
+    pub local_deliveries: usize,
+}
+
+/// `[timeouts]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For the next command.
+    pub command: Duration,
+    /// For more of the mail data.
+    pub data_block: Duration,
+    /// For the TLS handshake, on either side.
+    pub tls_handshake: Duration,
+    /// For one address of a next hop.
+    pub connect: Duration,
+    /// For what is under way when the server stops.
+    pub drain: Duration,
+}
+
+/// `[admin]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// The socket's file.
+    pub socket: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// The group that owns it.
+    pub group: Option<u32>,
+}
+
+/// The Maildir of each user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maildirs {
+    by_user: HashMap<LocalUser, PathBuf>,
+}
+
+impl Maildirs {
+    /// The Maildir of a user; none if the user is gone from the users file since the mail was accepted.
+    pub fn of(&self, user: &LocalUser) -> Option<&Path> {
+        self.by_user.get(user).map(PathBuf::as_path)
+    }
+
+    /// How many users there are.
+    pub fn len(&self) -> usize {
+        self.by_user.len()
+    }
+
+    /// Whether there are no users.
+    pub fn is_empty(&self) -> bool {
+        self.by_user.is_empty()
+    }
+}
+
+/// A configuration, and what is to be said of it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What can be used, but will surprise somebody.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads and proves the file at `path`, and the files that it names.
+    ///
+    /// # Errors
+    /// The file cannot be read, or the problems with it: all that were found. The process should exit with [`EXIT_CONFIG`].
+    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+        let source = Source::read(path)?;
+        let file = source.file()?;
+        Ok(Self::prove(&source, &file)?)
+    }
+
+    fn prove(source: &Source, file: &File) -> Result<Loaded, Problems> {
+        let mut prover = Prover::new(source);
+        let hostname = hostname(&mut prover, file);
+        let limits = limits(&mut prover, &file.limits);
+        let certificates = listeners::certificates(&mut prover, &file.tls, hostname.as_ref());
+        let listeners = listeners::listeners(&mut prover, file);
+        let local = file.local.as_ref().and_then(|local| local::local(&mut prover, local, &file.limits));
+        let relay = listeners::relay(&mut prover, file, &listeners);
+        let routes = hops::routes(&mut prover, file);
+        hops::check_ways_out(&mut prover, file, &routes);
+        let queue = queue(&mut prover, &file.queue);
+        let delivery = delivery(&mut prover, &file.delivery);
+        let timeouts = timeouts(&mut prover, &file.timeouts);
+        let admin = admin(&mut prover, &file.admin);
+        let warnings = prover.finish()?;
+        // Each part that is missing has left its problem.
+        let (Some(hostname), Some(queue)) = (hostname, queue) else {
+            return Err(source.problem(None, "the configuration cannot be used").into());
+        };
+        let (recipients, maildirs) =
+            local.map_or((None, Maildirs::default()), |local| (Some(local.recipients), local.maildirs));
+        let config = Self {
+            path: source.path().to_owned(),
+            hostname: hostname.as_str().to_owned(),
+            certificates,
+            listeners,
+            policy: Policy::new(Domain::Name(hostname), relay, recipients),
+            maildirs,
+            routes,
+            queue,
+            limits,
+            delivery,
+            timeouts,
+            admin,
+            log: file.log.clone(),
+        };
+        Ok(Loaded { config, warnings })
+    }
+}
+
+fn hostname(prover: &mut Prover<'_>, file: &File) -> Option<DomainName> {
+    let Some(written) = &file.hostname else {
+        prover.error(
+            None,
+            "`hostname` is missing: begin the file with the name of this server, like hostname = \"mx.example.com\"",
+        );
+        return None;
+    };
+    match written.parse::<DomainName>() {
+        Ok(name) if name.is_ascii() => Some(name),
+        Ok(_) => {
+            prover.error(written.place(), "the name of this server is sent to everybody: write it in ASCII (xn--…)");
+            None
+        }
+        Err(error) => {
+            prover.error(written.place(), format!("{:?} is no domain name: {error}", written.as_str()));
+            None
+        }
+    }
+}
+
+fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
+    if limits.message_octets.0 < 1024 {
+        prover.error(limits.message_octets.place(), "`message_octets` must be at least 1 KiB");
+    } else if limits.message_octets.0 < 64 << 10 {
+        let text = "`message_octets` is below 64 KiB, which every server should take (RFC 5321 §4.5.3.1.7)";
+        prover.warn(limits.message_octets.place(), text);
+    }
+    if !(16 << 10..=256 << 10).contains(&limits.header_octets.0) {
+        prover.error(limits.header_octets.place(), "`header_octets` must be from 16 KiB to 256 KiB");
+    }
+    let recipients_per_message = prover.positive("recipients_per_message", &limits.recipients_per_message);
+    if (1..100).contains(&recipients_per_message) {
+        let text = "`recipients_per_message` is below 100, which every server should take (RFC 5321 §4.5.3.1.8)";
+        prover.warn(limits.recipients_per_message.place(), text);
+    }
+    prover.positive("errors_per_session", &limits.errors_per_session);
+    prover.positive("alias_depth", &limits.alias_depth);
+    if *limits.alias_depth > local::ALIAS_DEPTH_MAX {
+        prover.error(limits.alias_depth.place(), format!("`alias_depth` must be at most {}", local::ALIAS_DEPTH_MAX));
+    }
+    Limits {
+        message_octets: limits.message_octets.0,
+        header_octets: usize::try_from(limits.header_octets.0).unwrap_or(usize::MAX),
+        recipients_per_message,
+        sessions: SessionLimits {
+            sessions: prover.positive("sessions", &limits.sessions),
+            sessions_per_client: prover.positive("sessions_per_client", &limits.sessions_per_client),
+        },
+        errors_per_session: *limits.errors_per_session,
+        received_hops: prover.positive("received_hops", &limits.received_hops),
+        alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
+    }
+}
+
+fn queue(prover: &mut Prover<'_>, queue: &file::Queue) -> Option<Queue> {
+    let directory = prover.resolve(&*queue.directory);
+    if directory.exists() && !directory.is_dir() {
+        prover.error(queue.directory.place(), format!("{} is not a directory", directory.display()));
+    }
+    let expire_after = prover.some_time("expire_after", &queue.expire_after);
+    let delays = queue.retry.delays().iter().map(|delay| delay.0).collect();
+    let retry =
+        RetrySchedule::new(delays).map_err(|error| prover.error(queue.retry.place(), error.to_string())).ok()?;
+    Some(Queue {
+        directory,
+        retry,
+        expire_after,
+        delay_notice_after: Some(queue.delay_notice_after.0).filter(|after| !after.is_zero()),
+        body_memory_octets: queue.body_memory_octets.0,
+        free_octets_min: queue.free_octets_min.0,
+    })
+}
+
+fn delivery(prover: &mut Prover<'_>, delivery: &file::Delivery) -> Delivery {
+    prover.positive("messages_per_session", &delivery.messages_per_session);
+    Delivery {
+        sessions_per_next_hop: prover.positive("sessions_per_next_hop", &delivery.sessions_per_next_hop),
+        sessions: prover.positive("sessions", &delivery.sessions),
+        messages_per_session: *delivery.messages_per_session,
+        local_deliveries: prover.positive("local_deliveries", &delivery.local_deliveries),
+    }
+}
+
+fn timeouts(prover: &mut Prover<'_>, timeouts: &file::Timeouts) -> Timeouts {
+    Timeouts {
+        command: prover.some_time("command", &timeouts.command),
+        data_block: prover.some_time("data_block", &timeouts.data_block),
+        tls_handshake: prover.some_time("tls_handshake", &timeouts.tls_handshake),
+        connect: prover.some_time("connect", &timeouts.connect),
+        drain: timeouts.drain.0,
+    }
+}
+
+fn admin(prover: &mut Prover<'_>, admin: &file::Admin) -> Admin {
+    let group = admin.group.as_ref().and_then(|group| prover.group(group));
+    Admin { socket: prover.resolve(&*admin.socket), mode: admin.mode.0, group }
+}
+

@@ -1,0 +1,176 @@
+//! Where clients come in, what they are shown, and which of them may send on.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use smtp_config::Placed;
+use smtp_config::file::{self, File, ListenerTls};
+use smtp_mail::DomainPattern;
+use smtp_policy::{Network, Relay};
+use smtp_proto::DomainName;
+
+use super::Listener;
+use super::prover::Prover;
+use crate::certificates::{CertificateError, CertificateFiles, Certificates};
+use crate::metrics::Service;
+
+const SMTP_PORT: u16 = 25;
+const SUBMISSIONS_PORT: u16 = 465;
+
+/// The certificates, each loaded and found to have the right key.
+pub(super) fn certificates(
+    prover: &mut Prover<'_>,
+    tls: &file::Tls,
+    hostname: Option<&DomainName>,
+) -> Option<Arc<Certificates>> {
+    let mut all = Vec::new();
+    for written in &tls.certificates {
+        let files = CertificateFiles { chain: prover.resolve(&*written.chain), key: prover.resolve(&*written.key) };
+        match Certificates::load(vec![files.clone()]) {
+            Ok(_) => all.push(files),
+            Err(error) => {
+                let place = if is_about(&error, &files) { written.key.place() } else { written.chain.place() };
+                prover.error(place, with_cause(&error));
+            }
+        }
+    }
+    if all.is_empty() {
+        return None;
+    }
+    let place = tls.certificates.first().and_then(Placed::place);
+    let certificates = Certificates::load(all).map_err(|error| prover.error(place.clone(), with_cause(&error))).ok()?;
+    if let Some(hostname) = hostname.filter(|hostname| !certificates.is_for(hostname.as_str())) {
+        prover.warn(
+            place,
+            format!("no certificate is for {hostname}: clients that verify the name of this server turn away"),
+        );
+    }
+    Some(Arc::new(certificates))
+}
+
+/// Whether it is the key that cannot be used.
+fn is_about(error: &CertificateError, files: &CertificateFiles) -> bool {
+    match error {
+        CertificateError::Read { path, .. } | CertificateError::Pem { path, .. } => *path == files.key,
+        CertificateError::Mismatch { .. } => true,
+        CertificateError::Empty { .. } => false,
+    }
+}
+
+fn with_cause(error: &CertificateError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Where to listen: what is written, or what stands in for it.
+pub(super) fn listeners(prover: &mut Prover<'_>, file: &File) -> Vec<Listener> {
+    let has_certificates = !file.tls.certificates.is_empty();
+    if file.listener.is_empty() {
+        return default_listeners(file.local.is_some(), has_certificates);
+    }
+    let mut seen = HashSet::new();
+    let mut listeners = Vec::new();
+    for written in &file.listener {
+        if written.addresses.is_empty() {
+            prover.error(
+                written.place(),
+                "`addresses` of this listener is empty; leave the listener out, or name an address",
+            );
+        }
+        for address in &written.addresses {
+            if address.0.port() != 0 && !seen.insert(address.0) {
+                prover.error(address.place(), format!("{} is named twice", **address));
+            }
+            let tls = listener_tls(prover, written, address.0, has_certificates);
+            listeners.push(Listener { service: service(written.service), address: address.0, tls, by_default: false });
+        }
+    }
+    listeners
+}
+
+fn service(service: file::Service) -> Service {
+    match service {
+        file::Service::Mx => Service::Mx,
+        file::Service::Submission => Service::Submission,
+    }
+}
+
+fn default_listeners(has_local: bool, has_certificates: bool) -> Vec<Listener> {
+    let (service, addresses): (_, [IpAddr; 2]) = if has_local {
+        (Service::Mx, [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()])
+    } else {
+        (Service::Submission, [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
+    };
+    let tls = if has_certificates { ListenerTls::Starttls } else { ListenerTls::None };
+    let listener = |address| Listener { service, address: SocketAddr::new(address, SMTP_PORT), tls, by_default: true };
+    addresses.map(listener).to_vec()
+}
+
+fn listener_tls(
+    prover: &mut Prover<'_>,
+    written: &file::Listener,
+    address: SocketAddr,
+    has_certificates: bool,
+) -> ListenerTls {
+    match &written.tls {
+        Some(tls) => {
+            if **tls != ListenerTls::None && !has_certificates {
+                prover.error(
+                    tls.place(),
+                    format!("`tls = \"{}\"` needs a certificate: name one in [tls] certificates", **tls),
+                );
+            }
+            **tls
+        }
+        None if address.port() == SUBMISSIONS_PORT => {
+            if !has_certificates {
+                let place = written.addresses.iter().find(|placed| placed.0 == address).and_then(Placed::place);
+                prover.error(
+                    place,
+                    "on port 465 TLS begins with the first octet: name a certificate in [tls] certificates",
+                );
+            }
+            ListenerTls::Implicit
+        }
+        None if has_certificates => ListenerTls::Starttls,
+        None => ListenerTls::None,
+    }
+}
+
+/// Who may send on. What would let everybody do so is refused.
+pub(super) fn relay(prover: &mut Prover<'_>, file: &File, listeners: &[Listener]) -> Relay {
+    let networks = match &file.relay.networks {
+        Some(written) => written.iter().filter_map(|network| client_network(prover, network)).collect(),
+        None if file.local.is_none() && listeners.iter().all(|listener| listener.address.ip().is_loopback()) => {
+            Network::LOOPBACK.to_vec()
+        }
+        None => Vec::new(),
+    };
+    let domains = file.relay.domains.iter().filter_map(|domain| relay_domain(prover, domain)).collect();
+    Relay::new(networks, domains)
+}
+
+fn client_network(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<Network> {
+    let network: Network = prover.parse(written)?;
+    if network.is_everything() {
+        prover.error(
+            written.place(),
+            format!("{network} is everybody: this server would be an open relay; name your own networks"),
+        );
+    }
+    Some(network)
+}
+
+fn relay_domain(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<DomainPattern> {
+    let pattern: DomainPattern = prover.parse(written)?;
+    if pattern == DomainPattern::ANY {
+        prover.error(
+            written.place(),
+            "* is every domain: this server would be an open relay; name the domains that it relays for",
+        );
+    }
+    Some(pattern)
+}
