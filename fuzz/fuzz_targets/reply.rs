@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use smtp_proto::{Limits, ReadReplyError, RemoteReply, ReplyReader};
+use smtp_proto::{Extensions, Limits, ReadReplyError, RemoteReply, ReplyReader};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, octets) = input;
@@ -14,6 +14,7 @@ fuzz_target!(|input: (u8, &[u8])| {
         let shown = reply.escaped(200);
         assert!(shown.len() <= 200);
         assert!(shown.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+        let _ = Extensions::from_reply(&reply);
         assert_eq!(RemoteReply::parse(reply.as_bytes()), Ok(reply));
     }
 });
