@@ -15,6 +15,9 @@ use crate::error::{ConnectError, ConnectFailure};
 use crate::hop::{NextHop, TlsMode};
 use crate::tls::ClientTls;
 
+/// Enough to keep a fast connection busy, and sent within any deadline on a slow one.
+const UNSENT_OCTETS_MAX: u32 = 128 * 1024;
+
 /// What all clients of one program have in common.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
@@ -182,6 +185,7 @@ async fn establish(
     };
     let handshake = Handshake { next_hop, mode, settings };
     let mut stream = Stream::from(tcp);
+    stream.limit_unsent(UNSENT_OCTETS_MAX);
     let mut facts = None;
     if mode.is_implicit() {
         facts = Some(handshake.implicit(&mut stream).await.map_err(|failure| (Stage::Tls, failure))?);

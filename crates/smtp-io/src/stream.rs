@@ -101,6 +101,18 @@ impl Stream {
         matches!(self.0, Inner::Tls(_))
     }
 
+    /// Lets the system hold no more than about `octets` that are not yet on their way to the peer
+    /// (`TCP_NOTSENT_LOWAT`), so that what was written tells how far the peer is. Left alone, the system takes some MiB
+    /// at once, and a deadline for the peer's reply then runs while the peer still waits for its octets. Systems
+    /// without that option take no notice.
+    pub fn limit_unsent(&self, octets: u32) {
+        #[cfg(target_os = "linux")]
+        if let Ok(tcp) = self.tcp() {
+            // Without it deadlines are less exact, and all else is the same.
+            let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(octets);
+        }
+    }
+
     /// This end's address.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.tcp()?.local_addr()

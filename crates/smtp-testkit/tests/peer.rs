@@ -48,6 +48,8 @@ async fn answers_by_recipient_and_by_turn() {
     let peer = Peer::start(Script::new().on_recipient("later@b.test", ["451 later", "250 now"]));
     let mut talk = Talk::with(&peer).await;
     talk.hear().await;
+    assert_eq!(talk.say("RCPT TO:<else@b.test>\r\n").await, "503 5.5.1 MAIL first\r\n");
+    talk.say("MAIL FROM:<>\r\n").await;
     assert_eq!(talk.say("RCPT TO:<later@b.test>\r\n").await, "451 later\r\n");
     assert_eq!(talk.say("RCPT TO:<else@b.test>\r\n").await, "250 2.1.5 recipient taken\r\n");
     assert_eq!(talk.say("RCPT TO:<later@b.test>\r\n").await, "250 now\r\n");

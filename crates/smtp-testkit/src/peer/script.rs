@@ -101,24 +101,36 @@ impl Gate {
 /// Lets a peer read mail data only as fast as the test allows.
 #[derive(Debug, Clone)]
 pub struct Throttle {
-    reads: Arc<Semaphore>,
+    allowed: Arc<Semaphore>,
+    done: Arc<watch::Sender<usize>>,
     octets: usize,
 }
 
 impl Throttle {
     /// Each read takes at most `octets`; none is allowed yet.
     pub fn new(octets: usize) -> Self {
-        Self { reads: Arc::new(Semaphore::new(0)), octets }
+        Self { allowed: Arc::new(Semaphore::new(0)), done: Arc::new(watch::Sender::new(0)), octets }
     }
 
     /// Allows `count` more reads.
     pub fn allow(&self, count: usize) {
-        self.reads.add_permits(count);
+        self.allowed.add_permits(count);
     }
 
-    pub(super) async fn read_octets(&self) -> usize {
-        self.reads.acquire().await.expect("the semaphore is never closed").forget();
+    /// Waits until so many reads have been made, from the beginning.
+    pub async fn reached(&self, count: usize) {
+        let mut done = self.done.subscribe();
+        done.wait_for(|&number| number >= count).await.expect("the throttle holds its sender");
+    }
+
+    /// Waits for leave to read; how many octets at most.
+    pub(super) async fn before_read(&self) -> usize {
+        self.allowed.acquire().await.expect("the semaphore is never closed").forget();
         self.octets
+    }
+
+    pub(super) fn after_read(&self) {
+        self.done.send_modify(|count| *count += 1);
     }
 }
 

@@ -111,7 +111,8 @@ impl Session<'_> {
         let argument = line.get(8..).unwrap_or_default().to_owned();
         let path = argument.split_once('<').map_or("", |(_, rest)| rest);
         let path = path.rsplit_once('>').map_or(path, |(path, _)| path).to_owned();
-        if accepted(self.answer(Stage::Rcpt, Some(&path), "250 2.1.5 recipient taken").await?) {
+        let usual = if self.message.mail.is_empty() { "503 5.5.1 MAIL first" } else { "250 2.1.5 recipient taken" };
+        if accepted(self.answer(Stage::Rcpt, Some(&path), usual).await?) {
             self.message.recipients.push(argument);
         }
         Ok(())
@@ -210,14 +211,18 @@ impl Session<'_> {
     }
 
     async fn read(&mut self, throttled: bool) -> Result<(), Ended> {
-        let mut room = 64 * 1024;
-        if let (true, Some(throttle)) = (throttled, &self.shared.script.throttle) {
-            room = throttle.read_octets().await;
-        }
+        let throttle = self.shared.script.throttle.as_ref().filter(|_| throttled);
+        let room = match throttle {
+            Some(throttle) => throttle.before_read().await,
+            None => 64 * 1024,
+        };
         let before = self.unread.len();
         self.unread.resize(before + room, 0);
         let count = self.wire.read(&mut self.unread[before..]).await?;
         self.unread.truncate(before + count);
+        if let Some(throttle) = throttle {
+            throttle.after_read();
+        }
         if count == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }

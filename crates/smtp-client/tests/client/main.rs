@@ -1,0 +1,9 @@
+//! The client against scripted peers.
+
+#![allow(clippy::unwrap_used)]
+
+mod connecting;
+mod content;
+mod replies;
+mod support;
+mod tls;
