@@ -23,6 +23,8 @@
 //! Whatever is refused has a body of type [`Problem`].
 
 mod client;
+#[cfg(feature = "queue")]
+pub mod queue;
 mod types;
 
 pub use self::client::{Client, ClientError, Content, Entries};

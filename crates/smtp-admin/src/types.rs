@@ -77,6 +77,27 @@ pub enum QueueState {
     InFlight,
     /// Somebody has to release it.
     Held,
+    /// It rests under a pause of the MTA, the MDA or its domain.
+    Paused,
+    /// It is done: the recipient has the message. Shown only beside others that are not done.
+    Delivered,
+    /// It is done: the recipient never gets it, and the sender was told. Shown only beside others that are not done.
+    Failed,
+}
+
+impl QueueState {
+    /// Its name in JSON, and for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Scheduled => "scheduled",
+            Self::InFlight => "in_flight",
+            Self::Held => "held",
+            Self::Paused => "paused",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// One recipient of one message in the queue.
@@ -103,9 +124,8 @@ pub struct QueuedRecipient {
     pub octets: u64,
     /// When the message was received.
     pub received_at: Timestamp,
-    /// When the next attempt is due; absent for what is held without an end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<Timestamp>,
+    /// When the next attempt is due, if nothing holds it.
+    pub due_at: Timestamp,
     /// When it is given up.
     pub expires_at: Timestamp,
     /// How many attempts there were.
@@ -121,6 +141,9 @@ pub struct QueuedRecipient {
 /// How the last attempt for a recipient ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAttempt {
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
     /// The enhanced status code (RFC 3463).
     pub status: String,
     /// What the next hop said, or what went wrong; escaped, one line.
@@ -133,9 +156,8 @@ pub struct LastAttempt {
 /// Why and until when something is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// The reason that was given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    /// The reason that was given, or what is wrong with the message.
+    pub reason: String,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -158,9 +180,10 @@ pub struct QueuedMessage {
     pub smtputf8: bool,
     /// When it was received.
     pub received_at: Timestamp,
-    /// When it is given up.
-    pub expires_at: Timestamp,
-    /// Its recipients.
+    /// If its content was found damaged and put aside; such a message is held.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub damaged: bool,
+    /// The recipients of its deliveries that are not done.
     pub recipients: Vec<QueuedRecipient>,
 }
 
@@ -329,14 +352,17 @@ pub struct QueueCounts {
     pub messages: u64,
     /// Deliveries: a message to one domain or mailbox.
     pub deliveries: u64,
-    /// Deliveries whose next attempt is due.
+    /// Deliveries whose next attempt is due. Of a lane with very many, not all are counted: the rest are among those that
+    /// wait.
     pub due: u64,
-    /// Deliveries whose next attempt has a time in the future.
-    pub scheduled: u64,
+    /// Deliveries whose next attempt has a time, or that rest with their lane or under a pause.
+    pub waiting: u64,
     /// Deliveries with an attempt under way.
     pub in_flight: u64,
     /// Deliveries that are held.
     pub held: u64,
+    /// Octets of the content of all messages.
+    pub content_octets: u64,
     /// The age of the oldest message, in seconds.
     pub oldest_age_seconds: u64,
     /// Octets free on the disk of the queue; absent for a queue in memory.

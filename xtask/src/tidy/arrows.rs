@@ -13,12 +13,13 @@ use super::Finding;
 const LAYERS: &[Layer] = &[
     layer(0, "smtp-proto", &[]),
     layer(0, "smtp-config", &[]),
-    layer(0, "smtp-admin", &[]),
     layer(1, "smtp-mail", &[]),
     layer(1, "smtp-io", &[]),
     layer(2, "smtp-queue", &["smtp-mail"]),
     layer(2, "smtp-client", &["smtp-io", "smtp-mail"]),
     layer(2, "smtp-testkit", &["smtp-io"]),
+    // Translates what the queue shows into the types of the admin API, for the server and for smtpctl alike.
+    layer(3, "smtp-admin", &["smtp-mail", "smtp-queue"]),
     layer(3, "smtp-policy", &["smtp-mail"]),
     layer(3, "smtp-delivery", &["smtp-client", "smtp-mail"]),
     layer(

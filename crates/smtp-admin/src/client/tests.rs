@@ -6,7 +6,7 @@ use tokio::net::UnixListener;
 
 use super::*;
 
-const RECIPIENT: &str = r#"{"id":"0A.1","message":"0A","state":"due","class":"remote","lane":"example.net","reverse_path":"a@example.org","forward_path":"b@example.net","octets":5,"received_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-06T00:00:00Z","attempts":0,"later":"added"}"#;
+const RECIPIENT: &str = r#"{"id":"0A.1","message":"0A","state":"due","class":"remote","lane":"example.net","reverse_path":"a@example.org","forward_path":"b@example.net","octets":5,"received_at":"2026-01-01T00:00:00Z","due_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-06T00:00:00Z","attempts":0,"later":"added"}"#;
 
 /// A server that answers every request with `answer`, in pieces as they are given.
 fn server(answer: &[&[u8]]) -> (TempDir, Client) {
