@@ -1,7 +1,9 @@
 //! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.
 
+pub mod admin;
 pub mod certificates;
 pub mod config;
+pub mod control;
 pub mod listener;
 pub mod log;
 pub mod metrics;

@@ -64,7 +64,8 @@ struct Inner {
     deliveries: Family<ByDelivery, Counter>,
     delivery_seconds: Histogram,
     dsn: Family<ByKind, Counter>,
-    queue_messages: Family<ByState, Gauge>,
+    queue_messages: Gauge,
+    queue_deliveries: Family<ByState, Gauge>,
     queue_oldest_age: Gauge,
     spool_free: OptionalGauge,
     certificate_expiry: Family<ByCertificate, Gauge>,
@@ -173,6 +174,11 @@ impl Metrics {
         level(&self.inner.attempts.get_or_create(&ByClass { class }))
     }
 
+    /// How many connections to next hops are open now.
+    pub fn client_connections_open(&self) -> u64 {
+        level(&self.inner.client_connections)
+    }
+
     /// How many recipients have come to this result since the start.
     pub fn deliveries(&self, result: AttemptResult, class: DeliveryClass) -> u64 {
         self.inner.deliveries.get_or_create(&ByDelivery { result, class }).get()
@@ -212,14 +218,18 @@ impl Default for Metrics {
 /// What the queue says of itself at the moment of a scrape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueReading {
-    /// Messages whose next attempt is due.
+    /// Messages.
+    pub messages: u64,
+    /// Deliveries whose next attempt is due.
     pub due: u64,
-    /// Messages whose next attempt has a time in the future.
-    pub scheduled: u64,
-    /// Messages with an attempt under way.
+    /// Deliveries whose next attempt has a time in the future, or that rest with their lane or under a pause.
+    pub waiting: u64,
+    /// Deliveries with an attempt under way.
     pub in_flight: u64,
-    /// Messages that are held.
+    /// Deliveries that are held.
     pub held: u64,
+    /// Octets of the content of all messages.
+    pub content_octets: u64,
     /// The age of the oldest message.
     pub oldest_age: Duration,
     /// Octets free on the disk of the queue; `None` for a queue in memory.
@@ -244,7 +254,8 @@ impl Inner {
             deliveries: Family::default(),
             delivery_seconds: Histogram::new(DELIVERY_SECONDS),
             dsn: Family::default(),
-            queue_messages: Family::default(),
+            queue_messages: Gauge::default(),
+            queue_deliveries: Family::default(),
             queue_oldest_age: Gauge::default(),
             spool_free: OptionalGauge::default(),
             certificate_expiry: Family::default(),
@@ -281,6 +292,8 @@ impl Inner {
 
     fn register_state(&self, registry: &mut Registry) {
         registry.register("queue_messages", "Messages in the queue", self.queue_messages.clone());
+        let help = "Deliveries in the queue: a message to one domain or mailbox";
+        registry.register("queue_deliveries", help, self.queue_deliveries.clone());
         let help = "Age of the oldest message in the queue";
         registry.register_with_unit("queue_oldest_age", help, Unit::Seconds, self.queue_oldest_age.clone());
         let help = "Room on the disk of the queue";
@@ -319,13 +332,14 @@ impl Inner {
     fn read(&self, queue: &QueueReading, now: SystemTime) {
         let by_state = [
             (QueueState::Due, queue.due),
-            (QueueState::Scheduled, queue.scheduled),
+            (QueueState::Waiting, queue.waiting),
             (QueueState::InFlight, queue.in_flight),
             (QueueState::Held, queue.held),
         ];
-        for (state, messages) in by_state {
-            self.queue_messages.get_or_create(&ByState { state }).set(whole(messages));
+        for (state, deliveries) in by_state {
+            self.queue_deliveries.get_or_create(&ByState { state }).set(whole(deliveries));
         }
+        self.queue_messages.set(whole(queue.messages));
         self.queue_oldest_age.set(whole(queue.oldest_age.as_secs()));
         self.spool_free.set(queue.free_octets);
         self.certificate_expiry.clear();

@@ -193,12 +193,12 @@ names! {
 }
 
 names! {
-    /// What a message in the queue is waiting for.
+    /// What a delivery in the queue is doing.
     QueueState {
         /// Its next attempt is due.
         Due = "due",
-        /// It was deferred or is new, and its next attempt has a time.
-        Scheduled = "scheduled",
+        /// Its next attempt has a time, or it rests with its lane or under a pause.
+        Waiting = "waiting",
         /// An attempt is under way.
         InFlight = "in_flight",
         /// Somebody has to release it.

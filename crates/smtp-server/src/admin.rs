@@ -1,0 +1,103 @@
+//! The admin API, served over a Unix socket: see [`smtp_admin`] for its requests.
+//!
+//! Who may ask is decided by [`Admission`]; what was done, by whom and why goes to the log.
+
+mod answer;
+mod peer;
+mod queue;
+mod socket;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::serve::IncomingStream;
+use smtp_admin::REQUEST_OCTETS_MAX;
+use tokio::net::UnixListener;
+
+pub use self::peer::{Admission, Group, Peer};
+pub use self::socket::{AdminSocket, BindError, SocketConfig};
+
+use self::answer::Refusal;
+use crate::control::Control;
+
+/// Serves the API until `shutdown` is done; requests under way are finished.
+///
+/// # Errors
+/// The socket fails.
+pub async fn serve(
+    socket: AdminSocket,
+    control: Control,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let AdminSocket { admission, file, listener } = socket;
+    let router = router(control, Arc::new(admission)).into_make_service_with_connect_info::<Caller>();
+    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+    drop(file);
+    served
+}
+
+fn router(control: Control, admission: Arc<Admission>) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(state::readyz))
+        .route("/metrics", get(state::metrics))
+        .route("/v1/status", get(state::status))
+        .route("/v1/stats", get(state::stats))
+        .route("/v1/pause", post(state::pause))
+        .route("/v1/resume", post(state::resume))
+        .route("/v1/queue/find", post(queue::find))
+        .route("/v1/queue/control", post(queue::control))
+        .route("/v1/queue/check", post(queue::check))
+        .route("/v1/queue/messages/{id}", get(queue::message))
+        .route("/v1/queue/messages/{id}/content", get(queue::content))
+        .fallback(async |request: Request| Refusal::unknown(&request))
+        .method_not_allowed_fallback(async |request: Request| Refusal::unknown(&request))
+        .layer(DefaultBodyLimit::max(REQUEST_OCTETS_MAX))
+        .layer(middleware::from_fn_with_state(admission, admit))
+        .with_state(control)
+}
+
+/// The process that asks; `None` where the kernel does not say, which admits nobody.
+#[derive(Debug, Clone, Copy)]
+struct Caller(Option<Peer>);
+
+impl Connected<IncomingStream<'_, UnixListener>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred().ok();
+        Self(credentials.map(|credentials| Peer {
+            uid: credentials.uid(),
+            gid: credentials.gid(),
+            pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()),
+        }))
+    }
+}
+
+async fn admit(
+    State(admission): State<Arc<Admission>>,
+    ConnectInfo(Caller(peer)): ConnectInfo<Caller>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let Some(peer) = peer.filter(|&peer| admission.admits(peer)) else {
+        tracing::warn!(uid = peer.map(|peer| u64::from(peer.uid)), "a user was turned away from the admin socket");
+        return Err(Refusal::forbidden());
+    };
+    request.extensions_mut().insert(peer);
+    Ok(next.run(request).await)
+}
+
+/// The time of a request.
+fn now() -> SystemTime {
+    SystemTime::now()
+}
