@@ -1,0 +1,209 @@
+//! Batches of attempts against scripted peers.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use smtp_client::{ClientSettings, ClientTls, Host, NextHop, TlsMode, TlsStart};
+use smtp_delivery::{Deliverer, DelivererSettings, Progress};
+use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId};
+use smtp_proto::{ContentFacts, Mail, Rcpt};
+use smtp_testkit::peer::{Answer, Gate, Peer, Script, Stage};
+use smtp_testkit::tls::Authority;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+fn settings() -> DelivererSettings {
+    let tls = ClientTls::new(Authority::new().roots());
+    let mut settings = DelivererSettings::new(Arc::new(ClientSettings::new("client.test".parse().unwrap(), tls)));
+    // Long enough that no test sees it by chance.
+    settings.idle_timeout = Duration::from_mins(10);
+    settings
+}
+
+fn hop(peer: &Peer) -> NextHop {
+    NextHop { host: Host::Address(peer.address().ip()), port: peer.address().port(), tls: TlsMode::Opportunistic }
+}
+
+fn attempts(count: u64) -> Vec<Attempt> {
+    let attempt = |number| Attempt {
+        id: MessageId::from_raw(number),
+        mail: Mail::new("<a@example.org>".parse().unwrap()),
+        recipients: vec![AttemptRecipient {
+            number: 1,
+            rcpt: Rcpt::new("<b@b.test>".parse().unwrap()),
+            original: None,
+            user: None,
+        }],
+        content: Content::new(
+            format!("Subject: {number}\r\n\r\n").into(),
+            Body::Memory(bytes::Bytes::from_static(b"text\r\n")),
+        ),
+        facts: ContentFacts::of(b"Subject: 1\r\n\r\ntext\r\n"),
+        received_at: SystemTime::UNIX_EPOCH,
+    };
+    (1..=count).map(attempt).collect()
+}
+
+/// Each report of progress as one line.
+async fn run(deliverer: &Deliverer, next_hop: NextHop, count: u64) -> Vec<String> {
+    let (sender, mut receiver) = mpsc::channel(16);
+    let deliverer = deliverer.clone();
+    let batch = tokio::spawn(async move { deliverer.attempt_all(next_hop, attempts(count), sender).await });
+    let mut lines = Vec::new();
+    while let Some(progress) = receiver.recv().await {
+        lines.push(match progress {
+            Progress::Done { index, outcomes } => format!("{index} {}", kind(&outcomes[0].result)),
+            Progress::Unreachable { index, result } => format!("{index} unreachable, {}", kind(&result)),
+        });
+    }
+    batch.await.unwrap();
+    lines
+}
+
+fn kind(result: &DeliveryResult) -> String {
+    let kind = match result {
+        DeliveryResult::Delivered(_) => "delivered",
+        DeliveryResult::Deferred(_) => "deferred",
+        DeliveryResult::Failed(_) => "failed",
+    };
+    format!("{kind} {}", result.report().status)
+}
+
+#[tokio::test]
+async fn a_batch_and_the_next_one_go_over_one_connection() {
+    let peer = Peer::start(Script::new());
+    let deliverer = Deliverer::new(settings());
+    for _ in 0..2 {
+        let lines = run(&deliverer, hop(&peer), 3).await;
+        assert_eq!(lines, ["0 delivered 2.0.0", "1 delivered 2.0.0", "2 delivered 2.0.0"]);
+    }
+    let subjects: Vec<_> = peer.messages().into_iter().map(|message| message.content[9]).collect();
+    assert_eq!(subjects, *b"123123");
+    assert_eq!(peer.connections(), 1);
+    deliverer.close().await;
+    peer.wait_until_idle().await;
+    assert_eq!(peer.count_commands("QUIT"), 1);
+    // After its end nothing is kept.
+    run(&deliverer, hop(&peer), 1).await;
+    peer.wait_until_idle().await;
+    assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_session_carries_only_so_many_messages() {
+    let peer = Peer::start(Script::new());
+    let deliverer = Deliverer::new(DelivererSettings { messages_per_session: 2, ..settings() });
+    assert_eq!(run(&deliverer, hop(&peer), 5).await.len(), 5);
+    let connections: Vec<_> = peer.messages().into_iter().map(|message| message.connection).collect();
+    assert_eq!(connections, [1, 1, 2, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_idle_session_ends_in_time() {
+    let peer = Peer::start(Script::new());
+    let deliverer = Deliverer::new(DelivererSettings { idle_timeout: Duration::from_millis(20), ..settings() });
+    for round in 1..=2 {
+        run(&deliverer, hop(&peer), 1).await;
+        peer.wait_until_idle().await;
+        assert_eq!(peer.count_commands("QUIT"), round);
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_idle_session_makes_room() {
+    let peers = [Peer::start(Script::new()), Peer::start(Script::new())];
+    let deliverer = Deliverer::new(DelivererSettings { idle_sessions_max: 1, ..settings() });
+    for peer in &peers {
+        run(&deliverer, hop(peer), 1).await;
+    }
+    peers[0].wait_until_idle().await;
+    assert_eq!(peers[0].count_commands("QUIT"), 1);
+    assert_eq!(peers[1].open_connections(), 1);
+}
+
+#[tokio::test]
+async fn a_session_made_on_other_terms_is_not_used() {
+    let authority = Authority::new();
+    let tls = ClientTls::new(authority.roots());
+    let client = Arc::new(ClientSettings::new("client.test".parse().unwrap(), tls));
+    let deliverer = Deliverer::new(DelivererSettings { client, ..settings() });
+    let peer = Peer::start(Script::new().starttls(authority.issue(&["127.0.0.1"]).server_config()));
+    for tls in [TlsMode::None, TlsMode::Verify(TlsStart::StartTls), TlsMode::None] {
+        assert_eq!(run(&deliverer, NextHop { tls, ..hop(&peer) }, 1).await, ["0 delivered 2.0.0"]);
+    }
+    let under_tls: Vec<_> = peer.messages().into_iter().map(|message| message.tls).collect();
+    assert_eq!(under_tls, [false, true, false]);
+    assert_eq!(peer.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_costs_no_attempt() {
+    for leave in [Answer::Close, Answer::ReplyAndClose("421 4.7.0 enough from you".into())] {
+        let mails: [Answer; 4] = ["250 ok".into(), "250 ok".into(), leave, "250 ok".into()];
+        let peer = Peer::start(Script::new().on_each(Stage::Mail, mails));
+        let lines = run(&Deliverer::new(settings()), hop(&peer), 4).await;
+        assert_eq!(lines, ["0 delivered 2.0.0", "1 delivered 2.0.0", "2 delivered 2.0.0", "3 delivered 2.0.0"]);
+        assert_eq!(peer.connections(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_lost_half_way_costs_one_attempt() {
+    let dots: [Answer; 3] = ["250 ok".into(), Answer::Close, "250 ok".into()];
+    let peer = Peer::start(Script::new().on_each(Stage::Dot, dots));
+    let lines = run(&Deliverer::new(settings()), hop(&peer), 3).await;
+    assert_eq!(lines, ["0 delivered 2.0.0", "1 deferred 4.4.2", "2 delivered 2.0.0"]);
+}
+
+#[tokio::test]
+async fn a_refusal_costs_its_message_only() {
+    let peer = Peer::start(Script::new().on_each(Stage::Rcpt, ["550 5.1.1 no", "451 4.2.1 later", "250 ok"]));
+    let lines = run(&Deliverer::new(settings()), hop(&peer), 3).await;
+    assert_eq!(lines, ["0 failed 5.1.1", "1 deferred 4.2.1", "2 delivered 2.0.0"]);
+    assert_eq!(peer.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_next_hop_costs_one_attempt_of_the_batch() {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let dead = NextHop { host: Host::Address(address.ip()), port: address.port(), tls: TlsMode::Opportunistic };
+    let deliverer = Deliverer::new(settings());
+    assert_eq!(run(&deliverer, dead, 100).await, ["0 unreachable, deferred 4.4.1"]);
+
+    let refusing = Peer::start(Script::new().on(Stage::Connect, "554 5.7.1 not you"));
+    assert_eq!(run(&deliverer, hop(&refusing), 100).await, ["0 unreachable, deferred 4.3.2"]);
+    assert_eq!(refusing.connections(), 1);
+
+    // It dies between two messages of the batch.
+    let greetings: [Answer; 2] = ["220 ok".into(), "421 4.3.2 going down".into()];
+    let script =
+        Script::new().on_each(Stage::Connect, greetings).on(Stage::Dot, Answer::ReplyAndClose("250 ok".into()));
+    let dying = Peer::start(script);
+    assert_eq!(run(&deliverer, hop(&dying), 100).await, ["0 delivered 2.0.0", "1 unreachable, deferred 4.3.2"]);
+}
+
+#[tokio::test]
+async fn names_are_looked_up() {
+    let peer = Peer::start(Script::new());
+    let deliverer = Deliverer::new(settings());
+    let named = |name: &str| NextHop { host: Host::Name(name.into()), ..hop(&peer) };
+    assert_eq!(run(&deliverer, named("localhost"), 1).await, ["0 delivered 2.0.0"]);
+    assert_eq!(run(&deliverer, named("no host name"), 3).await, ["0 unreachable, deferred 4.4.3"]);
+}
+
+#[tokio::test]
+async fn where_nobody_listens_the_batch_stops() {
+    let gate = Gate::new();
+    let peer = Peer::start(Script::new().on(Stage::Dot, Answer::Wait(gate.clone(), Box::new("250 ok".into()))));
+    let deliverer = Deliverer::new(settings());
+    let (sender, receiver) = mpsc::channel(1);
+    let next_hop = hop(&peer);
+    let batch = tokio::spawn(async move { deliverer.attempt_all(next_hop, attempts(5), sender).await });
+    gate.reached(1).await;
+    drop(receiver);
+    gate.open();
+    batch.await.unwrap();
+    assert_eq!(peer.messages().len(), 1);
+}
