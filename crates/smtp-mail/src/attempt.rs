@@ -179,7 +179,7 @@ fn plain_status(reply: &RemoteReply) -> EnhancedStatus {
 }
 
 /// The text with its control characters, and those that change the direction of writing, shown as escapes.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(Report::TEXT_OCTETS_MAX));
     for character in text.chars() {
         let start = line.len();

@@ -7,6 +7,7 @@ mod attempt;
 mod content;
 pub mod date;
 mod destination;
+pub mod dsn;
 pub mod header;
 mod id;
 mod pattern;

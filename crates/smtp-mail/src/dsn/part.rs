@@ -1,0 +1,42 @@
+//! MIME parts, and the header block that is returned.
+
+use super::encode::{is_seven_bit, quoted_printable};
+use crate::header::{Field, HeaderBlock};
+
+/// So much of the original header block is returned, in octets.
+const RETURNED_OCTETS_MAX: usize = 32 * 1024;
+
+/// One part: its header and its body, which ends with the end of a line; encoded where it must be.
+pub(super) fn part(media_type: &str, description: &str, body: &[u8]) -> String {
+    let seven_bit = is_seven_bit(body).then(|| str::from_utf8(body).ok()).flatten();
+    let (encoding, body) = match seven_bit {
+        Some(body) => ("7bit", body.to_owned()),
+        None => ("quoted-printable", quoted_printable(body)),
+    };
+    format!(
+        "Content-Description: {description}\r\n\
+         Content-Type: {media_type}\r\n\
+         Content-Transfer-Encoding: {encoding}\r\n\
+         \r\n\
+         {body}"
+    )
+}
+
+/// The header block of the message that is reported on (RFC 6522 §4, RFC 6533 §4.3), cut behind a field where it is long.
+pub(super) fn returned_header(header: &HeaderBlock) -> String {
+    let mut octets = 0;
+    let fields = header.fields().map(Field::as_bytes).take_while(|field| {
+        octets += field.len();
+        octets <= RETURNED_OCTETS_MAX
+    });
+    let mut block = fields.collect::<Vec<_>>().concat();
+    if !block.is_empty() && !block.ends_with(b"\r\n") {
+        block.extend_from_slice(b"\r\n");
+    }
+    let media_type = if !block.is_ascii() && str::from_utf8(&block).is_ok() {
+        "message/global-headers"
+    } else {
+        "text/rfc822-headers"
+    };
+    part(media_type, "Header of the message", &block)
+}
