@@ -26,9 +26,10 @@ pub enum Act {
 /// What an act came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ControlReport {
-    /// The deliveries that the selector names.
+    /// The recipients that the selector names.
     pub matched: usize,
-    /// Those whose state is another than before.
+    /// The recipients whose state is another than before: those that are meant, and where the act is on whole deliveries,
+    /// those that share a delivery with one of them.
     pub changed: usize,
 }
 

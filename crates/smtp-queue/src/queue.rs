@@ -348,8 +348,9 @@ impl Queue {
         let (queue, selector) = (self.clone(), selector.clone());
         let selected = tokio::task::spawn_blocking(move || queue.select(&selector, now)).await;
         let selected = selected.map_err(|_| ControlError::Closed)?;
-        let selected = selected.map_err(|error| ControlError::Unreadable { reason: crate::shared::chain(&error) })?;
-        let mut report = ControlReport { matched: selected.len(), changed: 0 };
+        let (selected, matched) =
+            selected.map_err(|error| ControlError::Unreadable { reason: crate::shared::chain(&error) })?;
+        let mut report = ControlReport { matched, changed: 0 };
         for step in selected.chunks(STEP) {
             report.changed += self.shared.control(step.to_vec(), act.clone(), now).await?;
         }

@@ -15,8 +15,8 @@ use crate::schedule::DeliveryId;
 /// The recipients to which everything that is given applies; without anything, all.
 #[derive(Debug, Clone, Default)]
 pub struct Selector {
-    /// Any of these messages or recipients. An empty list means none at all.
-    pub ids: Option<Vec<IdSelector>>,
+    /// Any of these messages or recipients. An empty set means none at all.
+    pub ids: Option<BTreeSet<IdSelector>>,
     /// The reverse-path.
     pub sender: Option<AddressPattern>,
     /// The forward-path, as it is now or as the client gave it.
@@ -66,7 +66,7 @@ impl Selector {
     /// Is the recipient meant? The limit is not looked at.
     pub fn matches(&self, candidate: &Candidate<'_>, now: SystemTime) -> bool {
         let age = now.duration_since(candidate.received_at).unwrap_or_default();
-        given(self.ids.as_ref(), |ids| ids.iter().any(|id| id.matches(candidate.id)))
+        given(self.ids.as_ref(), |ids| named(ids, candidate.id))
             && given(self.held, |held| held == candidate.held)
             && given(self.older, |older| age >= older)
             && given(self.younger, |younger| age <= younger)
@@ -95,6 +95,10 @@ impl Selector {
     }
 }
 
+fn named(ids: &BTreeSet<IdSelector>, id: RecipientId) -> bool {
+    ids.contains(&IdSelector::Recipient(id)) || ids.contains(&IdSelector::Message(id.message))
+}
+
 fn given<T>(wanted: Option<T>, matches: impl FnOnce(T) -> bool) -> bool {
     wanted.is_none_or(matches)
 }
@@ -117,14 +121,6 @@ impl IdSelector {
     pub fn message(self) -> MessageId {
         match self {
             Self::Message(message) | Self::Recipient(RecipientId { message, .. }) => message,
-        }
-    }
-
-    /// Is the recipient meant?
-    pub fn matches(self, id: RecipientId) -> bool {
-        match self {
-            Self::Message(message) => message == id.message,
-            Self::Recipient(recipient) => recipient == id,
         }
     }
 }

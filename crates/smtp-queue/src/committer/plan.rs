@@ -126,6 +126,7 @@ impl<'a> Plan<'a> {
         if whole { Settled::Settled } else { Settled::Superseded }
     }
 
+    /// Carries out an act. How many recipients are different for it.
     fn control(&mut self, deliveries: &[Selected], act: &ControlAct, now: SystemTime) -> Result<usize, ControlError> {
         let mut count = 0;
         let mut rest = deliveries;
@@ -139,7 +140,12 @@ impl<'a> Plan<'a> {
                 let Some(row) = row else {
                     continue;
                 };
-                count += usize::from(self.control_row(&row, selected, act, now, &mut changes));
+                if self.control_row(&row, selected, act, now, &mut changes) {
+                    count += match (act, &selected.recipients) {
+                        (ControlAct::Operator(Act::Remove), Some(recipients)) => recipients.len(),
+                        _ => row.queued().count(),
+                    };
+                }
             }
             self.state_change(first.id.message, StateCause::Control, changes, false);
         }

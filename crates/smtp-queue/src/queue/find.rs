@@ -51,7 +51,7 @@ impl Queue {
         };
         let mut deliveries = Vec::new();
         self.walk(
-            &Selector { ids: Some(vec![IdSelector::Message(id)]), ..Selector::default() },
+            &Selector { ids: Some([IdSelector::Message(id)].into()), ..Selector::default() },
             None,
             now,
             &mut |found| {
@@ -91,10 +91,14 @@ impl Queue {
         }
     }
 
-    /// The deliveries that an act is meant for, and which of their recipients.
-    pub(super) fn select(&self, selector: &Selector, now: SystemTime) -> Result<Vec<Selected>, ReadError> {
+    /// The deliveries that an act is meant for, and which of their recipients; and how many recipients that are.
+    pub(super) fn select(&self, selector: &Selector, now: SystemTime) -> Result<(Vec<Selected>, usize), ReadError> {
         let mut selected = Vec::new();
-        let mut room = selector.limit.unwrap_or(usize::MAX);
+        let limit = selector.limit.unwrap_or(usize::MAX);
+        if limit == 0 {
+            return Ok((selected, 0));
+        }
+        let mut room = limit;
         self.walk(selector, None, now, &mut |mut found| {
             found.recipients.truncate(room);
             room -= found.recipients.len();
@@ -103,7 +107,7 @@ impl Queue {
             selected.push(Selected { id: found.delivery.id, recipients });
             if room == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        Ok(selected)
+        Ok((selected, limit - room))
     }
 
     /// Visits the deliveries of which the selector names a recipient that is left.
