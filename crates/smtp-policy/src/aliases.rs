@@ -134,6 +134,11 @@ impl Aliases {
         self.aliases.values()
     }
 
+    /// The alias of that name.
+    pub fn named(&self, name: &str) -> Option<&Alias> {
+        self.aliases.get(&Key::of_name(name))
+    }
+
     pub(crate) fn find(&self, key: &Key) -> Option<(&Key, &Alias)> {
         self.aliases.get_key_value(key)
     }

@@ -33,6 +33,19 @@ impl Relay {
         Self { networks, domains, patterns }
     }
 
+    /// The clients that may send to anywhere.
+    pub fn networks(&self) -> &[Network] {
+        &self.networks
+    }
+
+    /// The domains that anybody may send to, as they are written, sorted.
+    pub fn domains(&self) -> Vec<String> {
+        let exact = self.domains.iter().map(ToString::to_string);
+        let mut domains: Vec<String> = exact.chain(self.patterns.iter().map(ToString::to_string)).collect();
+        domains.sort();
+        domains
+    }
+
     /// Whether a client may send to anywhere.
     pub fn trusts(&self, client: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(client))

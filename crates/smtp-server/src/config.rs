@@ -339,3 +339,5 @@ fn admin(prover: &mut Prover<'_>, admin: &file::Admin) -> Admin {
     Admin { socket: prover.resolve(&*admin.socket), mode: admin.mode.0, group }
 }
 
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod check;
 pub mod config;
 pub mod control;
 pub mod listener;

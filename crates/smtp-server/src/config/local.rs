@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use smtp_config::{Placed, Source, UserEntry, Users, file};
 use smtp_mail::LocalUser;
 use smtp_policy::LocalRecipients;
-use smtp_policy::aliases::{Alias, AliasTarget, Aliases};
+use smtp_policy::aliases::{AliasTarget, Aliases};
 use smtp_policy::recipients::{Dropped, ExpansionLimits, LocalRules, Resolution};
 use smtp_proto::{Domain, ForwardPath, LocalPart, Mailbox};
 
@@ -41,8 +41,9 @@ pub(super) fn local(prover: &mut Prover<'_>, local: &Placed<file::Local>, limits
         catch_all: local.catch_all.as_ref().and_then(|target| prover.parse(target)),
         subaddress_separator: separator(prover, &local.subaddress_separator),
         limits: ExpansionLimits {
-            depth: usize::try_from(*limits.alias_depth).unwrap_or(usize::MAX),
-            recipients: usize::try_from(*limits.alias_recipients).unwrap_or(usize::MAX),
+            // A limit of zero is told where limits are.
+            depth: usize::try_from(*limits.alias_depth).unwrap_or(usize::MAX).max(1),
+            recipients: usize::try_from(*limits.alias_recipients).unwrap_or(usize::MAX).max(1),
         },
         aliases: aliases.as_ref().map(|(_, aliases)| aliases.clone()).unwrap_or_default(),
     };
@@ -244,40 +245,38 @@ fn postmasters(recipients: &LocalRecipients) -> Vec<ForwardPath> {
 
 /// Says which aliases lead nowhere. The others go on working, so it is no error.
 fn check_aliases(prover: &mut Prover<'_>, source: &Source, aliases: &Aliases, recipients: &LocalRecipients) {
-    let mut all: Vec<&Alias> = aliases.iter().collect();
-    all.sort_by_key(|alias| alias.place().start);
-    for alias in all {
+    let mut found: Vec<(Range<usize>, String)> = Vec::new();
+    for alias in aliases.iter() {
         let name = alias.name();
-        let mut warn = |place, text: String| prover.warn_elsewhere(source.problem(Some(place), text));
-        match recipients.resolve_target(&AliasTarget::Name(name.into())) {
+        let refused = match recipients.resolve_target(&AliasTarget::Name(name.into())) {
             Resolution::Targets(expansion) => {
-                for dropped in &expansion.dropped {
-                    if let Some(place) = place_of(alias, dropped) {
-                        warn(place, format!("{dropped}; it is left out"));
-                    }
-                }
+                let dropped = expansion.dropped.iter().filter_map(|dropped| {
+                    let place = place_of(dropped, aliases)?;
+                    Some((place, format!("{dropped}; it is left out")))
+                });
+                found.extend(dropped);
+                continue;
             }
-            Resolution::TooMany => {
-                warn(alias.place(), format!("alias {name:?} stands for too many recipients: mail for it is refused"));
-            }
-            Resolution::Loop => {
-                warn(alias.place(), format!("alias {name:?} leads in a circle, or too far: mail for it is refused"));
-            }
-            Resolution::Unknown | Resolution::NotLocal => {
-                warn(alias.place(), format!("alias {name:?} leads to nobody: mail for it is refused"));
-            }
-        }
+            Resolution::TooMany => "stands for too many recipients",
+            Resolution::Loop => "leads in a circle, or too far",
+            Resolution::Unknown | Resolution::NotLocal => "leads to nobody",
+        };
+        found.push((alias.place(), format!("alias {name:?} {refused}: mail for it is refused")));
+    }
+    // All who lead through it find the same.
+    found.sort_by(|left, right| (left.0.start, &left.1).cmp(&(right.0.start, &right.1)));
+    found.dedup();
+    for (place, message) in found {
+        prover.warn_elsewhere(source.problem(Some(place), message));
     }
 }
 
-/// The target that was dropped, if it is one of this alias: that of another is told there.
-fn place_of(alias: &Alias, dropped: &Dropped) -> Option<Range<usize>> {
+/// Where the target that was dropped stands.
+fn place_of(dropped: &Dropped, aliases: &Aliases) -> Option<Range<usize>> {
     let (from, to) = match dropped {
-        Dropped::Loop { alias, target } | Dropped::Unknown { alias, target } => (alias, target),
+        Dropped::Loop { alias, target } | Dropped::Unknown { alias, target } => (alias, target.to_lowercase()),
     };
-    if *from != alias.name().to_lowercase() {
-        return None;
-    }
-    let target = alias.targets().find(|(target, _)| target.to_string().to_lowercase() == to.to_lowercase());
+    let alias = aliases.named(from)?;
+    let target = alias.targets().find(|(target, _)| target.to_string().to_lowercase() == to);
     Some(target.map_or(alias.place(), |(_, place)| place))
 }
