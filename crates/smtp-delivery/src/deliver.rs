@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_client::{Client, ClientSettings, NextHop};
-use smtp_mail::{Attempt, DeliveryResult, Outcome};
-use tokio::sync::mpsc;
+use smtp_mail::{Attempt, Outcome};
 
 use crate::pool::Pool;
 use crate::resolve::{self, Unreachable};
@@ -45,26 +44,6 @@ pub struct Deliverer {
     pool: Arc<Pool>,
 }
 
-/// What comes of a batch, as it comes.
-#[derive(Debug)]
-pub enum Progress {
-    /// An attempt is done; the next hop is alive.
-    Done {
-        /// Which of the batch.
-        index: usize,
-        /// What came of it, for each of its recipients.
-        outcomes: Vec<Outcome>,
-    },
-    /// There is no session with the next hop. The attempts from `index` on were not made, and do not count as made but
-    /// for the first of them, which found it out. This ends the batch.
-    Unreachable {
-        /// The first that was not made.
-        index: usize,
-        /// What this means for it.
-        result: DeliveryResult,
-    },
-}
-
 impl Deliverer {
     /// Without any session yet.
     pub fn new(settings: DelivererSettings) -> Self {
@@ -75,26 +54,6 @@ impl Deliverer {
     /// A carrier to `next_hop`. Costs nothing before its first attempt.
     pub fn carrier(&self, next_hop: NextHop) -> Carrier {
         Carrier { deliverer: self.clone(), next_hop, client: None }
-    }
-
-    /// Makes `attempts` one after the other, over as few sessions with `next_hop` as will do, and tells what comes of
-    /// each as soon as it is known. Where nobody listens any more, it stops before the next.
-    pub async fn attempt_all(&self, next_hop: NextHop, attempts: Vec<Attempt>, progress: mpsc::Sender<Progress>) {
-        let mut carrier = self.carrier(next_hop);
-        for (index, attempt) in attempts.into_iter().enumerate() {
-            let told = match carrier.attempt(&attempt).await {
-                Ok(outcomes) => progress.send(Progress::Done { index, outcomes }).await,
-                Err(error) => {
-                    let result = error.result();
-                    // This ends the batch, whether or not anybody still hears it.
-                    let _ = progress.send(Progress::Unreachable { index, result }).await;
-                    return;
-                }
-            };
-            if told.is_err() {
-                return;
-            }
-        }
     }
 
     /// Ends all sessions that have no work, and keeps none from now on.
@@ -121,7 +80,8 @@ impl Carrier {
     /// Makes one attempt. Cancelled, it leaves the recipients without an answer: the message may have been taken.
     ///
     /// # Errors
-    /// No session with the next hop could be had; nothing was tried.
+    /// No session with the next hop could be had; nothing was tried. The same is to be expected of every other attempt
+    /// at this next hop, so one of them pays for it and the others need not be made.
     pub async fn attempt(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Unreachable> {
         loop {
             let mut client = self.session().await?;

@@ -1,4 +1,4 @@
-//! Batches of attempts against scripted peers.
+//! Attempts at scripted peers, over sessions that are kept and used again.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use smtp_client::{ClientSettings, ClientTls, Host, NextHop, TlsMode, TlsStart};
-use smtp_delivery::{Deliverer, DelivererSettings, Progress};
+use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId};
 use smtp_proto::{ContentFacts, Mail, Rcpt};
-use smtp_testkit::peer::{Answer, Gate, Peer, Script, Stage};
+use smtp_testkit::peer::{Answer, Peer, Script, Stage};
 use smtp_testkit::tls::Authority;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 
 fn settings() -> DelivererSettings {
     let tls = ClientTls::new(Authority::new().roots());
@@ -46,19 +45,19 @@ fn attempts(count: u64) -> Vec<Attempt> {
     (1..=count).map(attempt).collect()
 }
 
-/// Each report of progress as one line.
+/// Makes attempts until the next hop cannot be reached, and says of each what came of it.
 async fn run(deliverer: &Deliverer, next_hop: NextHop, count: u64) -> Vec<String> {
-    let (sender, mut receiver) = mpsc::channel(16);
-    let deliverer = deliverer.clone();
-    let batch = tokio::spawn(async move { deliverer.attempt_all(next_hop, attempts(count), sender).await });
+    let mut carrier = deliverer.carrier(next_hop);
     let mut lines = Vec::new();
-    while let Some(progress) = receiver.recv().await {
-        lines.push(match progress {
-            Progress::Done { index, outcomes } => format!("{index} {}", kind(&outcomes[0].result)),
-            Progress::Unreachable { index, result } => format!("{index} unreachable, {}", kind(&result)),
-        });
+    for attempt in attempts(count) {
+        match carrier.attempt(&attempt).await {
+            Ok(outcomes) => lines.push(kind(&outcomes[0].result)),
+            Err(unreachable) => {
+                lines.push(format!("unreachable, {}", kind(&unreachable.result())));
+                break;
+            }
+        }
     }
-    batch.await.unwrap();
     lines
 }
 
@@ -72,12 +71,12 @@ fn kind(result: &DeliveryResult) -> String {
 }
 
 #[tokio::test]
-async fn a_batch_and_the_next_one_go_over_one_connection() {
+async fn one_carrier_and_the_next_use_one_connection() {
     let peer = Peer::start(Script::new());
     let deliverer = Deliverer::new(settings());
     for _ in 0..2 {
         let lines = run(&deliverer, hop(&peer), 3).await;
-        assert_eq!(lines, ["0 delivered 2.0.0", "1 delivered 2.0.0", "2 delivered 2.0.0"]);
+        assert_eq!(lines, ["delivered 2.0.0", "delivered 2.0.0", "delivered 2.0.0"]);
     }
     let subjects: Vec<_> = peer.messages().into_iter().map(|message| message.content[9]).collect();
     assert_eq!(subjects, *b"123123");
@@ -131,7 +130,7 @@ async fn a_session_made_on_other_terms_is_not_used() {
     let deliverer = Deliverer::new(DelivererSettings { client, ..settings() });
     let peer = Peer::start(Script::new().starttls(authority.issue(&["127.0.0.1"]).server_config()));
     for tls in [TlsMode::None, TlsMode::Verify(TlsStart::StartTls), TlsMode::None] {
-        assert_eq!(run(&deliverer, NextHop { tls, ..hop(&peer) }, 1).await, ["0 delivered 2.0.0"]);
+        assert_eq!(run(&deliverer, NextHop { tls, ..hop(&peer) }, 1).await, ["delivered 2.0.0"]);
     }
     let under_tls: Vec<_> = peer.messages().into_iter().map(|message| message.tls).collect();
     assert_eq!(under_tls, [false, true, false]);
@@ -144,7 +143,7 @@ async fn a_connection_that_the_server_closed_costs_no_attempt() {
         let mails: [Answer; 4] = ["250 ok".into(), "250 ok".into(), leave, "250 ok".into()];
         let peer = Peer::start(Script::new().on_each(Stage::Mail, mails));
         let lines = run(&Deliverer::new(settings()), hop(&peer), 4).await;
-        assert_eq!(lines, ["0 delivered 2.0.0", "1 delivered 2.0.0", "2 delivered 2.0.0", "3 delivered 2.0.0"]);
+        assert_eq!(lines, ["delivered 2.0.0", "delivered 2.0.0", "delivered 2.0.0", "delivered 2.0.0"]);
         assert_eq!(peer.connections(), 2);
     }
 }
@@ -154,34 +153,34 @@ async fn a_connection_lost_half_way_costs_one_attempt() {
     let dots: [Answer; 3] = ["250 ok".into(), Answer::Close, "250 ok".into()];
     let peer = Peer::start(Script::new().on_each(Stage::Dot, dots));
     let lines = run(&Deliverer::new(settings()), hop(&peer), 3).await;
-    assert_eq!(lines, ["0 delivered 2.0.0", "1 deferred 4.4.2", "2 delivered 2.0.0"]);
+    assert_eq!(lines, ["delivered 2.0.0", "deferred 4.4.2", "delivered 2.0.0"]);
 }
 
 #[tokio::test]
 async fn a_refusal_costs_its_message_only() {
     let peer = Peer::start(Script::new().on_each(Stage::Rcpt, ["550 5.1.1 no", "451 4.2.1 later", "250 ok"]));
     let lines = run(&Deliverer::new(settings()), hop(&peer), 3).await;
-    assert_eq!(lines, ["0 failed 5.1.1", "1 deferred 4.2.1", "2 delivered 2.0.0"]);
+    assert_eq!(lines, ["failed 5.1.1", "deferred 4.2.1", "delivered 2.0.0"]);
     assert_eq!(peer.connections(), 1);
 }
 
 #[tokio::test]
-async fn a_dead_next_hop_costs_one_attempt_of_the_batch() {
+async fn a_dead_next_hop_is_told_of_at_the_first_attempt() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let dead = NextHop { host: Host::Address(address.ip()), port: address.port(), tls: TlsMode::Opportunistic };
     let deliverer = Deliverer::new(settings());
-    assert_eq!(run(&deliverer, dead, 100).await, ["0 unreachable, deferred 4.4.1"]);
+    assert_eq!(run(&deliverer, dead, 100).await, ["unreachable, deferred 4.4.1"]);
 
     let refusing = Peer::start(Script::new().on(Stage::Connect, "554 5.7.1 not you"));
-    assert_eq!(run(&deliverer, hop(&refusing), 100).await, ["0 unreachable, deferred 4.3.2"]);
+    assert_eq!(run(&deliverer, hop(&refusing), 100).await, ["unreachable, deferred 4.3.2"]);
     assert_eq!(refusing.connections(), 1);
 
-    // It dies between two messages of the batch.
+    // It dies between two messages.
     let greetings: [Answer; 2] = ["220 ok".into(), "421 4.3.2 going down".into()];
     let script =
         Script::new().on_each(Stage::Connect, greetings).on(Stage::Dot, Answer::ReplyAndClose("250 ok".into()));
     let dying = Peer::start(script);
-    assert_eq!(run(&deliverer, hop(&dying), 100).await, ["0 delivered 2.0.0", "1 unreachable, deferred 4.3.2"]);
+    assert_eq!(run(&deliverer, hop(&dying), 100).await, ["delivered 2.0.0", "unreachable, deferred 4.3.2"]);
 }
 
 #[tokio::test]
@@ -189,21 +188,6 @@ async fn names_are_looked_up() {
     let peer = Peer::start(Script::new());
     let deliverer = Deliverer::new(settings());
     let named = |name: &str| NextHop { host: Host::Name(name.into()), ..hop(&peer) };
-    assert_eq!(run(&deliverer, named("localhost"), 1).await, ["0 delivered 2.0.0"]);
-    assert_eq!(run(&deliverer, named("no host name"), 3).await, ["0 unreachable, deferred 4.4.3"]);
-}
-
-#[tokio::test]
-async fn where_nobody_listens_the_batch_stops() {
-    let gate = Gate::new();
-    let peer = Peer::start(Script::new().on(Stage::Dot, Answer::Wait(gate.clone(), Box::new("250 ok".into()))));
-    let deliverer = Deliverer::new(settings());
-    let (sender, receiver) = mpsc::channel(1);
-    let next_hop = hop(&peer);
-    let batch = tokio::spawn(async move { deliverer.attempt_all(next_hop, attempts(5), sender).await });
-    gate.reached(1).await;
-    drop(receiver);
-    gate.open();
-    batch.await.unwrap();
-    assert_eq!(peer.messages().len(), 1);
+    assert_eq!(run(&deliverer, named("localhost"), 1).await, ["delivered 2.0.0"]);
+    assert_eq!(run(&deliverer, named("no host name"), 3).await, ["unreachable, deferred 4.4.3"]);
 }
