@@ -144,6 +144,10 @@ impl ClientSession {
         if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.state, State::Quit) {
             return self.ends(CloseReason::ServiceNotAvailable(reply));
         }
+        if !self.output.is_empty() && !matches!(self.state, State::MailData(_) | State::MailDataEnd(_) | State::Quit) {
+            // What it could be the reply to has not left yet.
+            return self.ends(CloseReason::Unexpected(reply));
+        }
         match std::mem::take(&mut self.state) {
             State::Greeting => self.greeting(reply, now),
             State::Hello(kind) => self.hello(kind, reply, now),
