@@ -2,14 +2,16 @@
 
 mod idle;
 mod measure;
-mod ours;
+mod ours_peer;
 mod peers;
 mod phases;
 mod postfix;
 mod server;
+mod size;
 mod source;
 mod table;
 
+pub(crate) use measure::ProcessTree;
 pub(crate) use server::free_address;
 
 use std::process::ExitCode;
@@ -23,6 +25,8 @@ use crate::process;
 pub(crate) enum Bench {
     /// The whole server beside Debian's Postfix, on loopback, in one run: prints one table
     Peers(peers::Arguments),
+    /// The whole server with a long queue
+    Size(size::Arguments),
     /// The queue: commits, leases, settlements (criterion)
     Queue,
     /// Parsing and mail data (criterion)
@@ -36,6 +40,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Peers(arguments) => peers::run(arguments),
+        Bench::Size(arguments) => size::run(arguments),
         Bench::Queue => criterion("smtp-queue"),
         Bench::Proto => criterion("smtp-proto"),
     }

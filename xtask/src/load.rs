@@ -26,7 +26,8 @@ pub(crate) struct Load {
     /// Of all sessions together.
     pub(crate) messages: usize,
     pub(crate) content_octets: usize,
-    pub(crate) recipient: String,
+    /// Each message goes to one of them, in turn.
+    pub(crate) recipients: Vec<String>,
     /// MAIL, RCPT and DATA in one group (RFC 2920).
     pub(crate) pipelining: bool,
 }
@@ -85,8 +86,9 @@ async fn session(load: Load, left: Arc<AtomicUsize>, content: Arc<[u8]>) -> Resu
     let mut client = Client::connect(load.address).await?;
     let mut latencies = Vec::new();
     let one_less = |left: usize| left.checked_sub(1);
-    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-        let message = Message { sender: "load@client.test", recipient: &load.recipient, content: &content };
+    while let Ok(number) = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) {
+        let recipient = &load.recipients[number % load.recipients.len()];
+        let message = Message { sender: "load@client.test", recipient, content: &content };
         latencies.push(client.send(&message, load.pipelining).await?);
     }
     client.quit().await?;

@@ -13,6 +13,7 @@ mod bench;
 mod ci;
 mod docs;
 mod load;
+mod ours;
 mod process;
 mod tidy;
 mod torture;

@@ -8,7 +8,6 @@
 mod ledger;
 mod load;
 mod mailbox;
-mod server;
 mod sink;
 
 use std::process::ExitCode;
@@ -16,9 +15,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
+use crate::ours::{self, Server};
 use ledger::Ledger;
 use load::Sessions;
-use server::Server;
 use sink::Sink;
 
 /// How often, and how hard.
@@ -46,7 +45,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// When the server does not start again after a kill. A message that is lost or doubled is the exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    server::build()?;
+    ours::build()?;
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("torture: seed {seed}");
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -66,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 async fn torture(arguments: &Arguments, seed: u64) -> Result<Ledger> {
     let mut random = fastrand::Rng::with_seed(seed);
     let sink = Sink::open(random.fork()).await?;
-    let mut server = Server::new(sink.address())?;
+    let mut server = Server::new(sink.address(), "retry = [\"500ms\", \"…\"]\n")?;
     let mut ledger = Ledger::default();
     for round in 1..=arguments.rounds {
         server.start().await.with_context(|| format!("the start of round {round}"))?;

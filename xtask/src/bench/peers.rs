@@ -6,11 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::ours;
 use super::phases::{Amounts, Phase};
 use super::server::Peer;
 use super::table::Figures;
-use crate::ci;
+use crate::{ci, ours};
 
 /// How much, how often.
 #[derive(Debug, clap::Args)]

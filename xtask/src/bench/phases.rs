@@ -175,7 +175,7 @@ fn load_of(server: &Running, messages: usize, pipelining: bool) -> Load {
         sessions: SESSIONS,
         messages,
         content_octets: CONTENT_OCTETS,
-        recipient: LOCAL_RECIPIENT.into(),
+        recipients: vec![LOCAL_RECIPIENT.into()],
         pipelining,
     }
 }

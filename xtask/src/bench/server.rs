@@ -46,7 +46,7 @@ impl Peer {
         let place = Place::new(sink)?;
         let (child, stop) = match self {
             Self::Postfix => super::postfix::start(&place)?,
-            Self::Ours => super::ours::start(&place)?,
+            Self::Ours => super::ours_peer::start(&place)?,
         };
         let mut running = Running { place, child, stop };
         running.wait_for_greeting().await.with_context(|| format!("{} does not start", self.name()))?;

@@ -1,50 +1,41 @@
-//! The server that is killed and started again, always in the same folder.
+//! Our own server, for measurements and torture: its release build, started, stopped and killed in one folder.
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
-use crate::bench::free_address;
+use crate::bench::{ProcessTree, free_address};
 use crate::load::Client;
 use crate::process;
 
+pub(crate) const CONFIGURATION: &str = "smtp-server.toml";
 const START_MAX: Duration = Duration::from_secs(30);
 const STOP_MAX: Duration = Duration::from_mins(1);
 const EMPTY_MAX: Duration = Duration::from_mins(3);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Builds what is tortured.
+/// Builds the two programs.
 ///
 /// # Errors
 /// When it does not compile.
-pub(super) fn build() -> Result<()> {
+pub(crate) fn build() -> Result<()> {
     process::run(&mut process::cargo(["build", "--release", "--locked", "-p", "smtp-server", "-p", "smtpctl"]))
 }
 
-/// A server, running or not.
-pub(super) struct Server {
-    folder: TempDir,
-    address: SocketAddr,
-    child: Option<Child>,
-}
-
-impl Server {
-    /// Writes the configuration: mail for bench.test into a Maildir, all else to `sink`.
-    ///
-    /// # Errors
-    /// When the folder cannot be made.
-    pub(super) fn new(sink: SocketAddr) -> Result<Self> {
-        // Not in /tmp, which may be memory.
-        let folder = tempfile::Builder::new().prefix("smtp-torture-").tempdir_in("/var/tmp")?;
-        let address = free_address()?;
-        let text = format!(
-            r#"hostname = "torture.test"
+/// Writes `smtp-server.toml` and what belongs to it: one mailbox takes all mail for bench.test, and what is not local
+/// goes on to `next_hop`.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub(crate) fn write_configuration(folder: &Path, address: SocketAddr, next_hop: SocketAddr, more: &str) -> Result<()> {
+    let text = format!(
+        r#"hostname = "ours.bench.test"
 
 [local]
 domains = ["bench.test"]
@@ -61,28 +52,55 @@ tls = "none"
 networks = ["127.0.0.0/8"]
 
 [smart_host]
-to = "smtp://{sink}"
-tls = "none"
-
-[queue]
-directory = "queue"
-retry = ["500ms"]
+to = "smtp://{next_hop}"
+tls = "opportunistic"
 
 [admin]
 socket = "control.sock"
-"#
-        );
-        fs::write(folder.path().join("smtp-server.toml"), text)?;
-        fs::write(folder.path().join("users.toml"), "[user]\n")?;
-        fs::create_dir(folder.path().join("mail"))?;
+
+[queue]
+directory = "queue"
+{more}"#
+    );
+    fs::write(folder.join(CONFIGURATION), text)?;
+    fs::write(folder.join("users.toml"), "[user]\n")?;
+    Ok(fs::create_dir_all(folder.join("mail"))?)
+}
+
+/// A server, running or not.
+pub(crate) struct Server {
+    folder: TempDir,
+    address: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Makes its folder, with a configuration that sends what is not local to `next_hop`; `more` is put at its end.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub(crate) fn new(next_hop: SocketAddr, more: &str) -> Result<Self> {
+        // Not in /tmp, which may be memory: the server must pay for its syncs.
+        let folder = tempfile::Builder::new().prefix("smtp-ours-").tempdir_in("/var/tmp")?;
+        let address = free_address()?;
+        write_configuration(folder.path(), address, next_hop, more)?;
         Ok(Self { folder, address, child: None })
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn mailbox(&self) -> PathBuf {
+    /// Its processes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn processes(&self) -> Result<ProcessTree> {
+        let child = self.child.as_ref().context("the server does not run")?;
+        Ok(ProcessTree { root: child.id() })
+    }
+
+    pub(crate) fn mailbox(&self) -> PathBuf {
         self.folder.path().join("mail/user")
     }
 
@@ -90,7 +108,7 @@ socket = "control.sock"
     ///
     /// # Errors
     /// When it ends, or does not greet in time; its last words are in the text.
-    pub(super) async fn start(&mut self) -> Result<()> {
+    pub(crate) async fn start(&mut self) -> Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
         let mut child = self
             .program("smtp-server")
@@ -121,7 +139,7 @@ socket = "control.sock"
     ///
     /// # Errors
     /// When it does not run.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         let mut child = self.child.take().context("the server does not run")?;
         child.kill()?;
         child.wait()?;
@@ -132,7 +150,7 @@ socket = "control.sock"
     ///
     /// # Errors
     /// When it ends with another status than 0, or not in time.
-    pub(super) async fn stop(&mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         let child = self.child.as_mut().context("the server does not run")?;
         process::output(Command::new("kill").arg("-TERM").arg(child.id().to_string()))?;
         let end = async {
@@ -156,7 +174,7 @@ socket = "control.sock"
     ///
     /// # Errors
     /// When that takes too long.
-    pub(super) async fn wait_for_empty_queue(&self) -> Result<()> {
+    pub(crate) async fn wait_for_empty_queue(&self) -> Result<()> {
         let empty = async {
             let mut asks = tokio::time::interval(ASK_AGAIN);
             while !self.queue()?.trim().is_empty() {
@@ -171,7 +189,7 @@ socket = "control.sock"
     ///
     /// # Errors
     /// When it is not clean.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         process::output(self.program("smtpctl").arg("check")).context("the queue is damaged")?;
         let left = self.queue()?;
         if !left.trim().is_empty() {
@@ -190,9 +208,9 @@ socket = "control.sock"
     }
 
     /// One of our release builds, told where the configuration is.
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(process::workspace().join("target/release").join(name));
-        command.arg("--config").arg(self.folder.path().join("smtp-server.toml"));
+        command.arg("--config").arg(self.folder.path().join(CONFIGURATION));
         command
     }
 
