@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod clear;
+mod engines;
 mod support;
 mod tls;
