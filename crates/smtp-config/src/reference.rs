@@ -5,6 +5,11 @@ use std::fmt::Write as _;
 use crate::find::{DEFAULT_PATH, ENVIRONMENT_VARIABLE};
 use crate::keys::{Fallback, KEYS, Key, SECTIONS, Section};
 
+/// What a host of applications needs.
+pub(crate) const NULL_CLIENT: &str = include_str!("../samples/null-client.toml");
+/// What a mail exchanger needs.
+pub(crate) const MAIL_EXCHANGER: &str = include_str!("../samples/mail-exchanger.toml");
+
 /// The whole reference, made from [`KEYS`] and [`SECTIONS`].
 pub fn reference() -> String {
     let mut page = introduction();
@@ -24,7 +29,8 @@ fn introduction() -> String {
          - A duration is a text of numbers with units (`ms`, `s`, `m`, `h`, `d`, `w`): `\"5m\"`, `\"1h 30m\"`.\n\
          - A size is a number of octets with a unit (`B`, `KiB`, `MiB`, `GiB`, `TiB`; `KB`, `MB`, `GB`, `TB` by thousands): `\"25 MiB\"`.\n\
          - A path is relative to the folder of the file that it stands in.\n\
-         - A network is an address and the length of its prefix, `10.0.0.0/8` or `2001:db8::/32`, or one address.\n"
+         - A network is an address and the length of its prefix, `10.0.0.0/8` or `2001:db8::/32`, or one address.\n\n\
+         ## Two whole files\n\n```toml\n{NULL_CLIENT}```\n\n```toml\n{MAIL_EXCHANGER}```\n"
     )
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Source;
+use crate::reference::{MAIL_EXCHANGER, NULL_CLIENT};
 
 fn load(text: &str) -> Result<File, String> {
     Source::new("x.toml", text).file().map_err(|problems| problems.to_string())
@@ -12,55 +13,6 @@ fn load(text: &str) -> Result<File, String> {
 fn message(text: &str) -> String {
     load(text).expect_err("the file is wrong")
 }
-
-const NULL_CLIENT: &str = r#"
-# Everything that an application's host needs: mail in from this machine, out by one smart host.
-hostname = "app1.example.com"
-[smart_host]
-to = "submissions://smtp.example.net"
-"#;
-
-const MAIL_EXCHANGER: &str = r#"
-# A mail exchanger with its users.
-hostname = "mx.example.com"                 # greeting, EHLO, Received, authserv-id
-
-[tls]
-certificates = [{ chain = "mx.pem", key = "mx.key" }]   # chosen by SNI, reloaded when the files change
-
-[local]                                     # mail that ends here
-domains = ["example.com"]
-users = "users.toml"                        # [alice] addresses = ["alice@example.com"]
-aliases = "/etc/aliases"
-deliver = { maildir = "/var/mail/{domain}/{user}" }
-
-[[listener]]
-service = "mx"                              # mx | submission
-addresses = ["0.0.0.0:25", "[::]:25"]
-
-[[listener]]
-service = "submission"
-addresses = ["[::]:465"]
-tls = "implicit"                            # implicit | starttls | none
-
-[relay]                                     # who may send on through us; a [[route]] alone opens nothing
-networks = ["10.0.0.0/8"]                   # these clients to anywhere; default none (without [local]: loopback)
-domains = ["corp.example"]                  # anybody to these
-
-[[route]]                                   # first match wins; without one: [smart_host]
-recipients = ["*.corp.example"]
-to = "smtp://10.0.0.5:25"
-tls = "require"                             # opportunistic | require (any certificate) | verify (chain and name)
-
-[queue]
-directory = "/var/spool/smtp-server"
-retry = ["1m", "5m", "15m", "1h", "…"]      # the last one repeats
-expire_after = "5d"
-delay_notice_after = "4h"
-
-[limits]
-message_octets = "50 MiB"
-recipients_per_message = 1000
-"#;
 
 #[test]
 fn a_null_client_needs_two_keys() {
@@ -279,7 +231,8 @@ fn a_retry_list_ends_with_dots() {
 proptest! {
     #[test]
     fn no_text_makes_the_file_panic(text in "\\PC{0,200}|([a-z_\\[\\]{}=\"\\n .0-9,…#]{1,8}){0,30}") {
-        if let Err(problems) = Source::new("x.toml", text).file() {
+        let source = Source::new("x.toml", text);
+        for problems in source.file().err().into_iter().chain(source.users().err()) {
             prop_assert!(!problems.to_string().is_empty());
         }
     }

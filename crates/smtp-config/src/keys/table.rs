@@ -260,7 +260,7 @@ pub const KEYS: &[Key] = &[
         value: "size",
         fallback: Value("\"50 MiB\""),
         example: "\"25 MiB\"",
-        text: "The longest message taken, said in the SIZE extension (RFC 1870). At least 64 KiB (RFC 5321 §4.5.3.1.7).",
+        text: "The longest message taken, said in the SIZE extension (RFC 1870). It should be at least 64 KiB (RFC 5321 §4.5.3.1.7).",
     },
     Key {
         path: "limits.header_octets",
@@ -274,8 +274,8 @@ pub const KEYS: &[Key] = &[
         value: "number of recipients",
         fallback: Value("1000"),
         example: "100",
-        text: "Recipients of one transaction; those above it are refused with 452, and the client sends to them in another. At least 100 \
-               (RFC 5321 §4.5.3.1.8).",
+        text: "Recipients of one transaction; those above it are refused with 452, and the client sends to them in another. It \
+               should be at least 100 (RFC 5321 §4.5.3.1.8).",
     },
     Key {
         path: "limits.sessions",

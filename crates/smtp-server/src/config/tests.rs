@@ -99,6 +99,20 @@ fn a_mail_exchanger_listens_to_all_and_trusts_nobody() {
 }
 
 #[test]
+fn the_samples_of_the_reference_can_be_used() {
+    let folder = Folder::new();
+    folder.certificate("mx.example.com");
+    folder.write("aliases", "postmaster: alice\n");
+    folder.write("users.toml", "[alice]\naddresses = [\"alice@example.com\"]\n");
+    folder.good(include_str!("../../../smtp-config/samples/null-client.toml"));
+    let sample = include_str!("../../../smtp-config/samples/mail-exchanger.toml");
+    let here = sample.replace("/etc/aliases", "aliases").replace("\"mx.", "\"mx.example.com.");
+    let config = folder.good(&here.replace("\"mx.example.com.example.com\"", "\"mx.example.com\""));
+    let maildir = config.maildirs.of(&LocalUser::new("alice"));
+    assert_eq!(maildir, Some(Path::new("/var/mail/example.com/alice")));
+}
+
+#[test]
 fn without_local_only_loopback_is_listened_on_and_trusted() {
     let folder = Folder::new();
     let config = folder.good(NULL_CLIENT);
