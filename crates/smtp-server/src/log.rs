@@ -2,7 +2,7 @@
 //! rendered as JSON or for people.
 //!
 //! An event is a function here, so that its name and its fields are the same wherever it happens. Fields that only we
-//! write come first, text that a peer can choose comes last, and [`record`] escapes it: no peer can forge a line or a
+//! write come first, text that a peer can choose comes last, and `record` escapes it: no peer can forge a line or a
 //! field.
 
 mod escape;

@@ -2,7 +2,7 @@
 //!
 //! Two faults are made impossible by the shapes here. A gauge cannot drift: what goes up comes down when its guard is
 //! dropped, however the session or the attempt ends. The number of series cannot grow with the traffic: every label is
-//! one of the enumerations of [`label`].
+//! one of the enumerations of `label`.
 
 mod label;
 #[cfg(test)]
