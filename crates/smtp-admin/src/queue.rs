@@ -7,11 +7,13 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use smtp_mail::{Destination, RecipientId, Report};
+use smtp_mail::{Destination, MessageId, RecipientId, Report};
 use smtp_queue::select::{Candidate, SizeBound};
-use smtp_queue::{DeliveryState, DeliveryView, Lane, MessageView, RecipientProgress, RecipientView};
+use smtp_queue::{
+    DeliveryState, DeliveryView, FindError, Lane, MessageView, Page, Queue, RecipientProgress, RecipientView,
+};
 
-use crate::types::{Class, Hold, LastAttempt, QueueState, QueuedMessage, QueuedRecipient, Selector, Size};
+use crate::types::{Class, Hold, LastAttempt, QueueCheck, QueueState, QueuedMessage, QueuedRecipient, Selector, Size};
 
 /// A message with all recipients of its deliveries that are not done.
 pub fn message(view: &MessageView, now: SystemTime) -> QueuedMessage {
@@ -123,6 +125,43 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or(if time > SystemTime::UNIX_EPOCH { Timestamp::MAX } else { Timestamp::MIN })
 }
 
+/// Deliveries that are read at once.
+const PAGE: usize = 500;
+
+/// Reads every message that is in the queue, with its content and its check sum; mail can flow meanwhile. Reads all of the
+/// queue from the disk: call it where blocking is allowed.
+///
+/// # Errors
+/// The list of what is in the queue cannot be read.
+pub fn check(queue: &Queue, now: SystemTime) -> Result<QueueCheck, FindError> {
+    let mut check = QueueCheck::default();
+    let (mut page, mut seen) = (Page::first(PAGE), None);
+    loop {
+        let deliveries = queue.find(&smtp_queue::Selector::default(), page, now)?;
+        let Some(last) = deliveries.last() else { return Ok(check) };
+        page = page.after(last.id);
+        for id in deliveries.iter().map(|delivery| delivery.id.message) {
+            if seen.replace(id) != Some(id) {
+                check.messages += 1;
+                check.problems.extend(problem(queue, id, now));
+            }
+        }
+    }
+}
+
+fn problem(queue: &Queue, id: MessageId, now: SystemTime) -> Option<String> {
+    match queue.message(id, now) {
+        Ok(Some(message)) if message.content.is_none() => Some(format!("{id}: its content is damaged")),
+        // One that is not there any more has left since the page was read.
+        Ok(_) => None,
+        Err(error) => Some(format!("{id}: {error}{}", cause(&error))),
+    }
+}
+
+fn cause(error: &dyn Error) -> String {
+    error.source().map_or_else(String::new, |cause| format!(": {cause}{}", self::cause(cause)))
+}
+
 /// A selector that the queue cannot be asked with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("--{name}: {reason}")]
@@ -159,7 +198,6 @@ fn optional<T: FromStr<Err: Error>>(name: &'static str, text: Option<&str>) -> R
 fn parse<T: FromStr<Err: Error>>(name: &'static str, text: &str) -> Result<T, SelectorError> {
     text.parse().map_err(|error: T::Err| {
         // The cause of a bad regular expression says where it is wrong.
-        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
-        SelectorError { name, reason: format!("`{text}`: {error}{cause}") }
+        SelectorError { name, reason: format!("`{text}`: {error}{}", cause(&error)) }
     })
 }

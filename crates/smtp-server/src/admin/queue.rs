@@ -17,7 +17,7 @@ use smtp_queue::select::IdSelector;
 use smtp_queue::{Act, DeliveryView, MessageView, Page, Queue, Selector};
 use tokio::task::spawn_blocking;
 
-use super::answer::{Json, Refusal, chain, read};
+use super::answer::{Json, Refusal, read};
 use super::state::until;
 use super::{Peer, now};
 use crate::control::Control;
@@ -167,32 +167,9 @@ pub(super) async fn content(State(control): State<Control>, Path(id): Path<Strin
     Ok(([(CONTENT_TYPE, "message/rfc822")], Body::from_stream(chunks)).into_response())
 }
 
-/// Reads every message that is in the queue, with its content and its check sum. Mail flows meanwhile.
 pub(super) async fn check(State(control): State<Control>) -> Result<Json<QueueCheck>, Refusal> {
-    let mut check = QueueCheck::default();
-    let mut list = List::new(&control, Selector::default(), now());
-    let mut seen = None;
-    while let Some(deliveries) = list.page().await? {
-        for delivery in deliveries {
-            let id = delivery.id.message;
-            if seen.replace(id) == Some(id) {
-                continue;
-            }
-            let (queue, now) = (list.queue.clone(), list.now);
-            let found =
-                spawn_blocking(move || queue.message(id, now)).await.map_err(|error| Refusal::failed(&error))?;
-            check.messages += 1;
-            match found {
-                Ok(Some(message)) if message.content.is_none() => {
-                    check.problems.push(format!("{id}: its content is damaged"));
-                }
-                // One that is not there any more has left since the page was read.
-                Ok(_) => {}
-                Err(error) => check.problems.push(format!("{id}: {}", chain(&error))),
-            }
-        }
-    }
-    Ok(Json(check))
+    let queue = control.queue().clone();
+    Ok(Json(blocking(move || view::check(&queue, now())).await?))
 }
 
 /// The message of this id, or the one that has a recipient of this id.
