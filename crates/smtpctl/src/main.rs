@@ -1,3 +1,62 @@
-//! The admin tool.
+//! The admin tool: asks the daemon, waits, prints text for people or JSON for programs.
 
-fn main() {}
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+mod act;
+mod args;
+mod failure;
+mod offline;
+mod place;
+mod render;
+mod selection;
+mod show;
+
+use self::args::{Arguments, Command};
+use self::failure::Failure;
+use self::place::Place;
+
+/// `EX_USAGE` of sysexits.h.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let _ = error.print();
+            return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
+        }
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has had enough, as `head` does.
+        Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "smtpctl: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let place = Place::find(&arguments.global);
+    let json = arguments.global.json;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Show(what) => show::show(what, &place, json).await,
+            Command::Check(directory) => offline::check(directory.directory, &place, json).await,
+            command => act::act(command, &place, json).await,
+        }
+    })
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe))
+}
