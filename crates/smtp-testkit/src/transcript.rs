@@ -14,12 +14,15 @@
 //!
 //! Octets are written as `\r`, `\n`, `\t`, `\0`, `\\` and `\xNN`; `{3000*a}` is a repetition.
 //!
+//! The server's files can also be said to a real server ([`Transcript::replay`]).
+//!
 //! A file is run line by line, and what comes out must be the file itself. Then it is run whole, octet by octet, and in
 //! random cuts, and what the session says must not differ. With `UPDATE_TRANSCRIPTS=1` in the environment the file
 //! is rewritten instead.
 
 mod client;
 mod octets;
+mod replay;
 mod run;
 mod server;
 
@@ -39,6 +42,8 @@ use run::{Cuts, Run};
 pub trait Role {
     /// Its session.
     type Session: Session;
+    /// Where its transcripts are, under `transcripts`.
+    const DIRECTORY: &str;
     /// The letter of the peer's lines, which are the input.
     const INPUT: char;
     /// The letter of the lines of the session.
@@ -139,28 +144,38 @@ impl Transcript {
     }
 }
 
-/// Checks every `.txt` file of a directory, or rewrites it where `UPDATE_TRANSCRIPTS=1`. Returns how many there are.
-pub fn check_directory<R: Role>(directory: &Path, random_runs: u64) -> usize {
+/// The transcripts for the session of `R` that come with this crate, each with its path, in the order of their names.
+pub fn all<R: Role>() -> Vec<(PathBuf, Transcript)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts").join(R::DIRECTORY);
     let mut paths: Vec<PathBuf> = std::fs::read_dir(directory)
         .expect("the directory of transcripts can be read")
         .map(|entry| entry.expect("the directory of transcripts can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
         .collect();
     paths.sort();
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a transcript can be read");
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let transcript = Transcript::parse::<R>(&name, &text);
+        (path, transcript)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// Checks all of them, or rewrites them where `UPDATE_TRANSCRIPTS=1`. Returns how many there are.
+pub fn check_all<R: Role>(random_runs: u64) -> usize {
+    let transcripts = all::<R>();
     let update = std::env::var_os("UPDATE_TRANSCRIPTS").is_some_and(|value| value == "1");
     let mut failures = String::new();
-    for path in &paths {
-        let text = std::fs::read_to_string(path).expect("a transcript can be read");
-        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    for (path, transcript) in &transcripts {
         if update {
-            let written = Transcript::parse::<R>(&name, &text).written::<R>();
-            std::fs::write(path, written).expect("a transcript can be written");
-        } else if let Err(failure) = Transcript::parse::<R>(&name, &text).check::<R>(random_runs) {
+            std::fs::write(path, transcript.written::<R>()).expect("a transcript can be written");
+        } else if let Err(failure) = transcript.check::<R>(random_runs) {
             writeln!(failures, "{failure}").expect("a String grows as it is written to");
         }
     }
     assert!(failures.is_empty(), "{failures}");
-    paths.len()
+    transcripts.len()
 }
 
 fn step<R: Role>(name: &str, line: &str, limits: &mut Limits) -> Step {

@@ -20,6 +20,7 @@ pub struct ClientRole;
 
 impl Role for ClientRole {
     type Session = ClientSession;
+    const DIRECTORY: &str = "client";
     const INPUT: char = 'S';
     const OUTPUT: char = 'C';
     const PEER_WAITS: bool = true;

@@ -18,6 +18,7 @@ pub struct ServerRole;
 
 impl Role for ServerRole {
     type Session = ServerSession;
+    const DIRECTORY: &str = "server";
     const INPUT: char = 'C';
     const OUTPUT: char = 'S';
     const PEER_WAITS: bool = false;
