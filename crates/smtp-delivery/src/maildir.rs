@@ -36,10 +36,9 @@ pub struct MaildirConfig {
     pub template: MaildirTemplate,
     /// The host name that becomes part of file names.
     pub hostname: String,
-    /// What `{domain}` stands for, for each user: the domain of the first address.
-    pub domains: HashMap<LocalUser, Domain>,
-    /// What `{domain}` stands for, for a user who is not among them any more.
-    pub default_domain: Domain,
+    /// The users, and what `{domain}` stands for in the path of each: the domain of the first address. Mail for anybody
+    /// else fails: it was accepted before the user was taken away.
+    pub users: HashMap<LocalUser, Domain>,
 }
 
 /// The Maildirs of this host. Shared by reference; its calls block, and so belong where blocking is allowed.
@@ -63,23 +62,29 @@ impl Maildirs {
         Self { config, names }
     }
 
-    /// The Maildir of a user. It need not exist.
+    /// How many users there are.
+    pub fn users(&self) -> usize {
+        self.config.users.len()
+    }
+
+    /// The Maildir of a user; it need not exist. `None`: there is no such user.
     ///
     /// # Errors
     /// The name of the user cannot be part of a path.
-    pub fn path_of(&self, user: &LocalUser) -> Result<PathBuf, TemplateError> {
-        self.config.template.expand(user, self.domain_of(user)).map(|place| place.path())
+    pub fn path_of(&self, user: &LocalUser) -> Result<Option<PathBuf>, TemplateError> {
+        let place = self.config.users.get(user).map(|domain| self.config.template.expand(user, domain));
+        place.map(|place| place.map(|place| place.path())).transpose()
     }
 
     /// Delivers messages into the mailboxes of their recipients: an outcome for each recipient of each attempt, in
     /// their order. A recipient that fails does not keep another from being delivered. Blocks until all is durable.
-    pub fn deliver(&self, attempts: &[Attempt]) -> Vec<Vec<Outcome>> {
+    pub fn deliver(&self, attempts: &[&Attempt]) -> Vec<Vec<Outcome>> {
         let copies: Vec<_> = attempts
             .iter()
             .flat_map(|attempt| attempt.recipients.iter().map(move |recipient| MessageCopy { attempt, recipient }))
             .collect();
         let mut results = copies.chunks(FILES_MAX).flat_map(|some| self.deliver_some(some));
-        let mut outcomes = |attempt: &Attempt| {
+        let mut outcomes = |attempt: &&Attempt| {
             let outcome = |(recipient, result): (&AttemptRecipient, _)| Outcome { recipient: recipient.number, result };
             attempt.recipients.iter().zip(results.by_ref()).map(outcome).collect()
         };
@@ -91,7 +96,9 @@ impl Maildirs {
     fn deliver_some(&self, copies: &[MessageCopy<'_>]) -> Vec<DeliveryResult> {
         let mut mailboxes = HashMap::new();
         for user in copies.iter().filter_map(|copy| copy.recipient.user.as_ref()) {
-            mailboxes.entry(user).or_insert_with(|| self.open(user));
+            if let Some(domain) = self.config.users.get(user) {
+                mailboxes.entry(user).or_insert_with(|| self.open(user, domain));
+            }
         }
         let written: Vec<_> = copies.iter().map(|copy| self.write(&mailboxes, *copy)).collect();
         let synced: Vec<_> = written.into_iter().map(|file| file.and_then(TmpFile::sync)).collect();
@@ -106,8 +113,8 @@ impl Maildirs {
         settled.zip(copies).map(|(settled, copy)| result(&settled, copy.recipient)).collect()
     }
 
-    fn open(&self, user: &LocalUser) -> Result<Mailbox, MailboxError> {
-        let place = self.config.template.expand(user, self.domain_of(user)).map_err(MailboxError::Name)?;
+    fn open(&self, user: &LocalUser, domain: &Domain) -> Result<Mailbox, MailboxError> {
+        let place = self.config.template.expand(user, domain).map_err(MailboxError::Name)?;
         Mailbox::open(&place)
     }
 
@@ -129,10 +136,6 @@ impl Maildirs {
             Ok(()) => Ok(file),
             Err((doing, source)) => Err(file.error(doing, source)),
         }
-    }
-
-    fn domain_of(&self, user: &LocalUser) -> &Domain {
-        self.config.domains.get(user).unwrap_or(&self.config.default_domain)
     }
 }
 

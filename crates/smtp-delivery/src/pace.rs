@@ -78,6 +78,11 @@ impl<K: Eq + Hash + Clone> Pace<K> {
         self.sessions
     }
 
+    /// The sessions open now with `key`.
+    pub fn sessions_with(&self, key: &K) -> usize {
+        self.hops.get(key).map_or(0, |hop| hop.sessions)
+    }
+
     /// Asks for a session with `key`.
     pub fn admit(&mut self, key: &K, now: Instant) -> Admission {
         if self.sessions >= self.limits.sessions {
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!(pace.admit(&"a", now), Admission::Busy);
         assert_eq!(pace.admit(&"b", now), Admission::Granted);
         assert_eq!(pace.admit(&"c", now), Admission::Full);
+        assert_eq!(["a", "b", "c"].map(|key| pace.sessions_with(&key)), [2, 1, 0]);
         pace.release(&"a");
         assert_eq!(pace.admit(&"c", now), Admission::Granted);
         for key in ["a", "b", "c"] {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use smtp_config::{LoadError, Problem};
+use smtp_delivery::maildir::Maildirs;
 use smtp_policy::Resolution;
 use smtp_policy::recipients::Target;
 use smtp_proto::ForwardPath;
@@ -91,7 +92,7 @@ fn facts(config: &Config, now: SystemTime) -> Vec<(&'static str, Vec<String>)> {
     facts.push(("relay", relay(config)));
     facts.push(("next hops", next_hops(config)));
     facts.push(("queue", vec![config.queue.directory.display().to_string()]));
-    facts.push(("admin", vec![config.admin.socket.display().to_string()]));
+    facts.push(("admin", vec![config.admin.path.display().to_string()]));
     facts
 }
 
@@ -136,7 +137,7 @@ fn local(config: &Config) -> Vec<String> {
     let Some(local) = config.policy.local() else { return vec!["nothing: no mail ends here".to_owned()] };
     let mut domains: Vec<String> = local.domains().map(ToString::to_string).collect();
     domains.sort();
-    let users = config.maildirs.len();
+    let users = config.maildirs.as_ref().map_or(0, Maildirs::users);
     let mut lines = vec![format!("{}; users: {users}", domains.join(", "))];
     if let Resolution::Targets(expansion) = local.resolve(&ForwardPath::Postmaster) {
         let targets = expansion.targets.iter().map(|target| match target {

@@ -8,7 +8,6 @@ mod listeners;
 mod local;
 mod prover;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +16,12 @@ use std::time::Duration;
 use smtp_config::file::{self, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
-use smtp_mail::LocalUser;
+use smtp_delivery::maildir::Maildirs;
 use smtp_policy::Policy;
 use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
+use crate::admin::SocketConfig;
 use crate::certificates::Certificates;
 use crate::listener::SessionLimits;
 use crate::metrics::Service;
@@ -44,8 +44,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who may send what to whom.
     pub policy: Policy,
-    /// Where the mail of each user is put.
-    pub maildirs: Maildirs,
+    /// Where the mail of each user is put; none without `[local]`.
+    pub maildirs: Option<Maildirs>,
     /// Where other mail goes.
     pub routes: Routes,
     /// How the queue works.
@@ -57,7 +57,7 @@ pub struct Config {
     /// How long is waited.
     pub timeouts: Timeouts,
     /// The admin socket.
-    pub admin: Admin,
+    pub admin: SocketConfig,
     /// What is logged, and how.
     pub log: file::Log,
 }
@@ -146,40 +146,6 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
-/// `[admin]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Admin {
-    /// The socket's file.
-    pub socket: PathBuf,
-    /// Its permission bits.
-    pub mode: u32,
-    /// The group that owns it.
-    pub group: Option<u32>,
-}
-
-/// The Maildir of each user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Maildirs {
-    by_user: HashMap<LocalUser, PathBuf>,
-}
-
-impl Maildirs {
-    /// The Maildir of a user; none if the user is gone from the users file since the mail was accepted.
-    pub fn of(&self, user: &LocalUser) -> Option<&Path> {
-        self.by_user.get(user).map(PathBuf::as_path)
-    }
-
-    /// How many users there are.
-    pub fn len(&self) -> usize {
-        self.by_user.len()
-    }
-
-    /// Whether there are no users.
-    pub fn is_empty(&self) -> bool {
-        self.by_user.is_empty()
-    }
-}
-
 /// A configuration, and what is to be said of it.
 #[derive(Debug)]
 pub struct Loaded {
@@ -206,7 +172,8 @@ impl Config {
         let limits = limits(&mut prover, &file.limits);
         let certificates = listeners::certificates(&mut prover, &file.tls, hostname.as_ref());
         let listeners = listeners::listeners(&mut prover, file);
-        let local = file.local.as_ref().and_then(|local| local::local(&mut prover, local, &file.limits));
+        let name = hostname.as_ref().map_or("", DomainName::as_str);
+        let local = file.local.as_ref().and_then(|local| local::local(&mut prover, local, &file.limits, name));
         let relay = listeners::relay(&mut prover, file, &listeners);
         let routes = hops::routes(&mut prover, file);
         hops::check_ways_out(&mut prover, file, &routes);
@@ -219,8 +186,7 @@ impl Config {
         let (Some(hostname), Some(queue)) = (hostname, queue) else {
             return Err(source.problem(None, "the configuration cannot be used").into());
         };
-        let (recipients, maildirs) =
-            local.map_or((None, Maildirs::default()), |local| (Some(local.recipients), local.maildirs));
+        let (recipients, maildirs) = local.map_or((None, None), |local| (Some(local.recipients), Some(local.maildirs)));
         let config = Self {
             path: source.path().to_owned(),
             hostname: hostname.as_str().to_owned(),
@@ -334,9 +300,9 @@ fn timeouts(prover: &mut Prover<'_>, timeouts: &file::Timeouts) -> Timeouts {
     }
 }
 
-fn admin(prover: &mut Prover<'_>, admin: &file::Admin) -> Admin {
+fn admin(prover: &mut Prover<'_>, admin: &file::Admin) -> SocketConfig {
     let group = admin.group.as_ref().and_then(|group| prover.group(group));
-    Admin { socket: prover.resolve(&*admin.socket), mode: admin.mode.0, group }
+    SocketConfig { path: prover.resolve(&*admin.socket), mode: admin.mode.0, group }
 }
 
 #[cfg(test)]

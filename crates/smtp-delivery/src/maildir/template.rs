@@ -33,7 +33,7 @@ pub enum TemplateError {
         path: String,
     },
     /// All mail would go into one Maildir.
-    #[error("{path} does not hold {USER}")]
+    #[error("all users would share the Maildir {path}; put {USER} into the path")]
     WithoutUser {
         /// The path.
         path: String,

@@ -3,7 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use smtp_mail::{Body, MessageId};
-use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt, ReversePath};
+use smtp_proto::{ContentFacts, Domain, ForwardPath, Mail, Rcpt, ReversePath};
 use std::collections::HashSet;
 use std::fs;
 use std::io::Seek as _;
@@ -21,17 +21,13 @@ impl House {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let template = format!("{}/{{domain}}/{{user}}", directory.path().display());
-        let config = MaildirConfig {
-            template: template.parse().unwrap(),
-            hostname: "mx:1/a".into(),
-            domains: HashMap::from([(LocalUser::new("bob"), "Other.example".parse().unwrap())]),
-            default_domain: "example.org".parse().unwrap(),
-        };
+        let config =
+            MaildirConfig { template: template.parse().unwrap(), hostname: "mx:1/a".into(), users: users().collect() };
         Self { directory, maildirs: Maildirs::new(config) }
     }
 
     fn mailbox(&self, user: &str) -> PathBuf {
-        self.maildirs.path_of(&LocalUser::new(user)).unwrap()
+        self.maildirs.path_of(&LocalUser::new(user)).unwrap().unwrap()
     }
 
     fn files(&self, user: &str, folder: &str) -> Vec<PathBuf> {
@@ -45,9 +41,17 @@ impl House {
     }
 
     fn deliver(&self, attempt: &Attempt) -> Vec<DeliveryResult> {
-        let outcomes = self.maildirs.deliver(std::slice::from_ref(attempt));
+        let outcomes = self.maildirs.deliver(&[attempt]);
         outcomes.into_iter().flatten().map(|outcome| outcome.result).collect()
     }
+}
+
+/// alice and others at example.org, and bob, whose first address is elsewhere.
+fn users() -> impl Iterator<Item = (LocalUser, Domain)> {
+    let names =
+        ["alice", "carol", ".."].map(str::to_owned).into_iter().chain((0..10).map(|number| format!("u{number}")));
+    let at_home = names.map(|name| (LocalUser::new(&name), "example.org".parse().unwrap()));
+    at_home.chain([(LocalUser::new("bob"), "Other.example".parse().unwrap())])
 }
 
 fn list(directory: &Path) -> Vec<PathBuf> {
@@ -160,7 +164,7 @@ fn many_recipients_of_many_messages_in_one_call() {
     let attempts: Vec<_> = (0..3)
         .map(|message| attempt("\r\n", Body::Memory(format!("{message}\r\n").into()), recipients().collect()))
         .collect();
-    let outcomes = house.maildirs.deliver(&attempts);
+    let outcomes = house.maildirs.deliver(&attempts.iter().collect::<Vec<_>>());
     assert_eq!(outcomes.len(), 3);
     for outcomes in &outcomes {
         let numbers: Vec<_> = outcomes.iter().map(|outcome| outcome.recipient).collect();
@@ -178,6 +182,19 @@ fn the_domain_is_that_of_the_user() {
     let attempt = attempt("\r\n", Body::Memory("x\r\n".into()), vec![recipient(1, "<b@example.org>", Some("bob"))]);
     house.deliver(&attempt);
     assert_eq!(list(&house.directory.path().join("other.example/bob/new")).len(), 1);
+}
+
+#[test]
+fn mail_for_a_user_who_is_gone_fails() {
+    let house = House::new();
+    let user = Some("dave");
+    let attempt = attempt("\r\n", Body::Memory("x\r\n".into()), vec![recipient(1, "<dave@example.org>", user)]);
+    let results = house.deliver(&attempt);
+    assert!(
+        matches!(&results[0], DeliveryResult::Failed(report) if report.status.to_string() == "5.1.1"),
+        "{results:?}"
+    );
+    assert!(!house.directory.path().join("example.org").exists());
 }
 
 #[test]

@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::path::PathBuf;
 
 use smtp_config::{Placed, Source, UserEntry, Users, file};
+use smtp_delivery::maildir::{MaildirConfig, MaildirTemplate, Maildirs, TemplateError};
 use smtp_mail::LocalUser;
 use smtp_policy::LocalRecipients;
 use smtp_policy::aliases::{AliasTarget, Aliases};
 use smtp_policy::recipients::{Dropped, ExpansionLimits, LocalRules, Resolution};
 use smtp_proto::{Domain, ForwardPath, LocalPart, Mailbox};
 
-use super::Maildirs;
 use super::prover::Prover;
 
 /// How deep aliases may be allowed to go: each step is a step of recursion.
@@ -26,7 +25,12 @@ pub(super) struct Local {
     pub(super) maildirs: Maildirs,
 }
 
-pub(super) fn local(prover: &mut Prover<'_>, local: &Placed<file::Local>, limits: &file::Limits) -> Option<Local> {
+pub(super) fn local(
+    prover: &mut Prover<'_>,
+    local: &Placed<file::Local>,
+    limits: &file::Limits,
+    hostname: &str,
+) -> Option<Local> {
     let domains = domains(prover, local);
     let users = match &local.users {
         Some(path) => prover.read(path).and_then(|source| users(prover, source)),
@@ -51,7 +55,10 @@ pub(super) fn local(prover: &mut Prover<'_>, local: &Placed<file::Local>, limits
     let template = template(prover, &local.deliver.maildir);
     let (users_source, users) = users?;
     let (aliases_source, aliases) = aliases?;
-    let maildirs = add_users(prover, &users_source, &users, &mut recipients, domains.first(), &template?);
+    let maildir_users = add_users(prover, &users_source, &users, &mut recipients, domains.first());
+    let maildirs =
+        Maildirs::new(MaildirConfig { template: template?, hostname: hostname.to_owned(), users: maildir_users });
+    check_maildirs(prover, &users_source, &users, &maildirs);
     check_rules(prover, local, &recipients);
     check_aliases(prover, &aliases_source, &aliases, &recipients);
     Some(Local { recipients, maildirs })
@@ -109,41 +116,20 @@ fn aliases(prover: &mut Prover<'_>, source: Source) -> Option<(Source, Aliases)>
     }
 }
 
-/// A path with places for the user and the domain.
-struct Template(String);
-
-fn template(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<Template> {
-    let unknown = written.split('{').skip(1).find(|rest| !rest.starts_with("user}") && !rest.starts_with("domain}"));
-    let message = if let Some(rest) = unknown {
-        let name = rest.split('}').next().unwrap_or(rest);
-        format!("{{{name}}} stands for nothing here; there are {{user}} and {{domain}}")
-    } else if !written.contains("{user}") {
-        "all users would share one Maildir; put {user} into the path".to_owned()
-    } else {
-        return Some(Template(prover.resolve(written.as_str()).to_string_lossy().into_owned()));
-    };
-    prover.error(written.place(), message);
-    None
+fn template(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<MaildirTemplate> {
+    let path = prover.resolve(written.as_str()).to_string_lossy().into_owned();
+    path.parse().map_err(|error: TemplateError| prover.error(written.place(), error.to_string())).ok()
 }
 
-impl Template {
-    fn path(&self, user: &LocalUser, domain: &Domain) -> PathBuf {
-        let domain = domain.to_string().to_ascii_lowercase();
-        // The name of a user is checked, so that it has no braces.
-        self.0.replace("{user}", user.as_str()).replace("{domain}", &domain).into()
-    }
-}
-
+/// Makes the users known, each with the domain that stands in the path of the Maildir.
 fn add_users(
     prover: &mut Prover<'_>,
     source: &Source,
     users: &Users,
     recipients: &mut LocalRecipients,
     first_domain: Option<&Domain>,
-    template: &Template,
-) -> Maildirs {
-    let mut by_user = HashMap::new();
-    let mut paths = HashSet::new();
+) -> HashMap<LocalUser, Domain> {
+    let mut domains = HashMap::new();
     for (name, entry) in &users.0 {
         let user = LocalUser::new(name);
         let known = check_user_name(name).and_then(|()| recipients.add_user(&user).map_err(|error| error.to_string()));
@@ -153,15 +139,24 @@ fn add_users(
         }
         let domain = add_addresses(prover, source, &user, entry, recipients).or_else(|| first_domain.cloned());
         // Without a domain there is a problem that says so.
-        let Some(domain) = domain else { continue };
-        let path = template.path(&user, &domain);
-        if !paths.insert(path.clone()) {
-            let text = format!("another user has the Maildir {} already", path.display());
-            prover.error_elsewhere(source.problem(name.place(), text));
-        }
-        by_user.insert(user, path);
+        domains.extend(domain.map(|domain| (user, domain)));
     }
-    Maildirs { by_user }
+    domains
+}
+
+/// No two users share a Maildir.
+fn check_maildirs(prover: &mut Prover<'_>, source: &Source, users: &Users, maildirs: &Maildirs) {
+    let mut paths = HashSet::new();
+    for name in users.0.keys() {
+        let text = match maildirs.path_of(&LocalUser::new(name)) {
+            Ok(Some(path)) if !paths.insert(path.clone()) => {
+                format!("another user has the Maildir {} already", path.display())
+            }
+            Ok(_) => continue,
+            Err(error) => error.to_string(),
+        };
+        prover.error_elsewhere(source.problem(name.place(), text));
+    }
 }
 
 /// The name is that of a folder, and of what stands before `@`.

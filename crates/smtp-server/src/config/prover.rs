@@ -1,10 +1,10 @@
 //! Gathers what is wrong, and the checks that many keys share.
 
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::admin::Group;
 use smtp_config::{Period, Placed, Problem, Problems, Source};
 
 /// A file that is being proven, and what was found so far.
@@ -79,41 +79,14 @@ impl<'a> Prover<'a> {
         period.0
     }
 
-    /// The number of a group, by its name in `/etc/group` or as a number.
-    pub(super) fn group(&mut self, group: &Placed<String>) -> Option<u32> {
-        let found = group.parse().ok().or_else(|| group_number(&fs::read_to_string("/etc/group").ok()?, group));
+    /// A group, by its name in `/etc/group`.
+    pub(super) fn group(&mut self, name: &Placed<String>) -> Option<Group> {
+        let found = Group::find(name);
         if found.is_none() {
-            let name = group.as_str();
-            self.error(
-                group.place(),
-                format!("there is no group {name:?} on this machine; make it with `groupadd --system {name}`"),
-            );
+            let text =
+                format!("there is no group {:?} on this machine; make it with `groupadd --system {}`", **name, **name);
+            self.error(name.place(), text);
         }
         found
-    }
-}
-
-/// The number of the group called `name` in the text of `/etc/group` (group(5)).
-fn group_number(text: &str, name: &str) -> Option<u32> {
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        if fields.next() != Some(name) {
-            return None;
-        }
-        fields.nth(1)?.parse().ok()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_are_found_by_their_whole_name() {
-        let text = "root:x:0:\nmail-admin:x:7:\nmail:x:8:alice,bob\nbroken\n";
-        assert_eq!(group_number(text, "mail"), Some(8));
-        assert_eq!(group_number(text, "root"), Some(0));
-        assert_eq!(group_number(text, "broken"), None);
-        assert_eq!(group_number(text, "x"), None);
     }
 }

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use smtp_mail::LocalUser;
 
 /// A folder with a good configuration, for tests to spoil.
 struct Folder(tempfile::TempDir);
@@ -98,6 +99,10 @@ fn a_mail_exchanger_listens_to_all_and_trusts_nobody() {
     assert_eq!(config.queue.directory, Path::new("/var/spool/smtp-server"));
 }
 
+fn maildir_of(config: &Config, user: &str) -> Option<PathBuf> {
+    config.maildirs.as_ref()?.path_of(&LocalUser::new(user)).unwrap()
+}
+
 #[test]
 fn the_samples_of_the_reference_can_be_used() {
     let folder = Folder::new();
@@ -108,8 +113,7 @@ fn the_samples_of_the_reference_can_be_used() {
     let sample = include_str!("../../../smtp-config/samples/mail-exchanger.toml");
     let here = sample.replace("/etc/aliases", "aliases").replace("\"mx.", "\"mx.example.com.");
     let config = folder.good(&here.replace("\"mx.example.com.example.com\"", "\"mx.example.com\""));
-    let maildir = config.maildirs.of(&LocalUser::new("alice"));
-    assert_eq!(maildir, Some(Path::new("/var/mail/example.com/alice")));
+    assert_eq!(maildir_of(&config, "alice").unwrap(), Path::new("/var/mail/example.com/alice"));
 }
 
 #[test]
@@ -149,12 +153,11 @@ fn a_maildir_is_named_after_the_user_and_the_first_domain() {
     folder.write("users.toml", "[alice]\n[Bob]\naddresses = [\"b@Example.NET\", \"b@example.org\"]\n");
     let text = GOOD.replace("[\"example.org\"]", "[\"example.org\", \"example.net\"]");
     let config = folder.good(&text);
-    let maildir =
-        |user| config.maildirs.of(&LocalUser::new(user)).map(|path| folder.short(&path.display().to_string()));
+    let maildir = |user| maildir_of(&config, user).map(|path| folder.short(&path.display().to_string()));
     assert_eq!(maildir("alice").as_deref(), Some("mail/example.org/alice"));
     assert_eq!(maildir("Bob").as_deref(), Some("mail/example.net/Bob"));
     assert_eq!(maildir("gone"), None);
-    assert_eq!((config.maildirs.len(), config.maildirs.is_empty()), (2, false));
+    assert_eq!(config.maildirs.as_ref().map(Maildirs::users), Some(2));
 }
 
 #[test]
@@ -410,12 +413,12 @@ fn the_rules_of_local_are_checked() {
     }
     let maildir = |path: &str| GOOD.replace("mail/{domain}/{user}", path);
     assert_eq!(
-        folder.problem(&maildir("mail/{domain}")),
-        "c.toml:6:23: all users would share one Maildir; put {user} into the path"
+        folder.short(&folder.problem(&maildir("mail/{domain}"))),
+        "c.toml:6:23: all users would share the Maildir mail/{domain}; put {user} into the path"
     );
     assert_eq!(
         folder.problem(&maildir("mail/{name}/{user}")),
-        "c.toml:6:23: {name} stands for nothing here; there are {user} and {domain}"
+        "c.toml:6:23: \"{name}\" has a placeholder other than {user} and {domain}"
     );
 }
 
@@ -537,8 +540,7 @@ fn the_queue_is_a_directory_with_a_schedule() {
 fn the_group_of_the_socket_must_be_there() {
     let folder = Folder::new();
     let group = |name: &str| good_and(&format!("[admin]\ngroup = \"{name}\""));
-    assert_eq!(folder.good(&group("root")).admin.group, Some(0));
-    assert_eq!(folder.good(&group("1234")).admin.group, Some(1234));
+    assert_eq!(folder.good(&group("root")).admin.group.map(|group| group.gid), Some(0));
     assert_eq!(
         folder.problem(&group("no-such-group")),
         "c.toml:9:9: there is no group \"no-such-group\" on this machine; make it with `groupadd --system no-such-group`"
