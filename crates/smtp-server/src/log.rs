@@ -5,6 +5,7 @@
 //! write come first, text that a peer can choose comes last, and `record` escapes it: no peer can forge a line or a
 //! field.
 
+mod daemon;
 mod escape;
 mod event;
 mod layer;
@@ -12,6 +13,11 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub use self::daemon::{
+    Chain, alias_dropped, certificates_not_reloaded, certificates_reloaded, configuration_warning, fatal, lane_rests,
+    not_accepted, not_reported, not_settled, not_started, panicked, queue_opened, queue_unavailable, reload_failed,
+    reloaded, started, stopped,
+};
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, closed, connected, delay_notice,
     message_done, received, refused, tls_established,

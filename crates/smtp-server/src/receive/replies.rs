@@ -1,0 +1,37 @@
+//! The replies that the receive loop gives; those that need no decision are the engine's.
+
+use smtp_mail::MessageId;
+use smtp_proto::{EnhancedStatus, Reply, ReplyCode};
+
+const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> Reply {
+    Reply::new(code, EnhancedStatus::new(status.0, status.1, status.2), text)
+}
+
+/// MAIL is taken.
+pub(super) const SENDER_OK: Reply = reply(ReplyCode::OK, (2, 1, 0), "Sender ok");
+/// RCPT is taken.
+pub(super) const RECIPIENT_OK: Reply = reply(ReplyCode::OK, (2, 1, 5), "Recipient ok");
+/// The transaction is gone that this belonged to.
+pub(super) const NO_TRANSACTION: Reply =
+    reply(ReplyCode::LOCAL_ERROR, (4, 3, 0), "The transaction was given up; start anew");
+/// The disk has no room (RFC 3463 X.3.1).
+pub(super) const NO_ROOM: Reply =
+    reply(ReplyCode::INSUFFICIENT_STORAGE, (4, 3, 1), "No room for the message now; try again later");
+/// The queue cannot be written.
+pub(super) const UNAVAILABLE: Reply =
+    reply(ReplyCode::LOCAL_ERROR, (4, 3, 0), "The queue cannot be written now; try again later");
+/// More Received fields than a message that goes somewhere has (RFC 5321 §6.3).
+pub(super) const TOO_MANY_HOPS: Reply =
+    reply(ReplyCode::TRANSACTION_FAILED, (5, 4, 6), "Too many hops: the mail goes round in a loop");
+/// The header block is over its limit.
+pub(super) const HEADER_TOO_LONG: Reply =
+    reply(ReplyCode::EXCEEDED_STORAGE, (5, 3, 4), "The header of the message is too long");
+/// Expanded by aliases, the recipients are more than one message may have (RFC 5321 §4.5.3.1.10).
+pub(super) const TOO_MANY_RECIPIENTS: Reply =
+    reply(ReplyCode::INSUFFICIENT_STORAGE, (4, 5, 3), "Too many recipients; send the rest in another message");
+
+/// The message is durable.
+pub(super) fn queued(id: MessageId) -> Reply {
+    const OK: Reply = reply(ReplyCode::OK, (2, 0, 0), "Ok: queued");
+    OK.with_text(format!("Ok: queued as {id}")).expect("an id is letters and digits")
+}

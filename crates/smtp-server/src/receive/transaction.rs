@@ -1,0 +1,202 @@
+//! One mail transaction: who it is from and for, its content on the way into the queue, and the moment it is durable.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use smtp_mail::MessageId;
+use smtp_mail::header::{HeaderBlock, HeaderSplitter};
+use smtp_mail::submission::missing_fields;
+use smtp_mail::trace::{self, Received};
+use smtp_policy::Facts;
+use smtp_policy::recipients::Target;
+use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Rcpt, Reply, ReversePath, TlsFacts};
+use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
+
+use super::{Endpoint, replies};
+use crate::config::Config;
+use crate::deliveries::Deliveries;
+use crate::log;
+use crate::metrics::Service;
+use crate::shared::Shared;
+
+/// What is kept between MAIL and the reply to the mail data.
+pub(super) struct Transaction {
+    config: Arc<Config>,
+    facts: Facts,
+    mail: Mail,
+    draft: Draft,
+    header: HeaderSplitter,
+    recipients: Recipients,
+}
+
+/// What the session knows of the message when its content is complete.
+pub(super) struct Incoming {
+    pub(super) peer: SocketAddr,
+    pub(super) hello: Option<Hello>,
+    pub(super) tls: Option<TlsFacts>,
+    pub(super) facts: ContentFacts,
+}
+
+impl Transaction {
+    /// Begins with MAIL: the policy is asked, and room is reserved for what SIZE declares.
+    pub(super) fn begin(shared: &Shared, endpoint: &Endpoint, client: IpAddr, mail: Mail) -> Result<Self, Reply> {
+        let config = shared.config();
+        let facts = Facts::new(policy_service(endpoint.service), client);
+        config.policy.mail(&facts).into_result()?;
+        let draft = shared.queue().draft(mail.parameters.size).map_err(|error| draft_refused(&error))?;
+        let header = HeaderSplitter::new(config.limits.header_octets);
+        Ok(Self { config, facts, mail, draft, header, recipients: Recipients::default() })
+    }
+
+    /// The sender, for the log.
+    pub(super) fn reverse_path(&self) -> &ReversePath {
+        &self.mail.reverse_path
+    }
+
+    /// Decides one RCPT, and says what is answered.
+    pub(super) fn recipient(&mut self, rcpt: &Rcpt) -> Reply {
+        let expansion = match self.config.policy.rcpt(&self.facts, rcpt).into_result() {
+            Ok(expansion) => expansion,
+            Err(reply) => return reply,
+        };
+        for dropped in &expansion.dropped {
+            log::alias_dropped(&rcpt.forward_path, dropped);
+        }
+        if self.recipients.deliveries.len() + expansion.targets.len() > self.config.limits.expanded_recipients() {
+            return replies::TOO_MANY_RECIPIENTS;
+        }
+        self.recipients.add(expansion.targets, rcpt);
+        replies::RECIPIENT_OK
+    }
+
+    /// Takes content as it comes: the header block is kept, the body goes on into the queue.
+    pub(super) async fn write(&mut self, octets: Bytes) -> Result<(), Reply> {
+        let body = self.header.push(octets).map_err(|_| replies::HEADER_TOO_LONG)?;
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.draft.write(body).await.map_err(|error| draft_refused(&error))
+    }
+
+    /// Puts the trace field on and makes the message durable. The id is in the reply, the log and the Received field.
+    pub(super) async fn commit(
+        mut self: Box<Self>,
+        shared: &Shared,
+        endpoint: &Endpoint,
+        session: &log::Session,
+        incoming: Incoming,
+    ) -> Result<MessageId, Reply> {
+        let (block, body) = std::mem::replace(&mut self.header, HeaderSplitter::new(0)).finish();
+        if trace::hop_count(&block) >= self.config.limits.received_hops {
+            return Err(replies::TOO_MANY_HOPS);
+        }
+        if !body.is_empty() {
+            self.draft.write(body).await.map_err(|error| draft_refused(&error))?;
+        }
+        let id = self.draft.id();
+        let received_at = SystemTime::now();
+        let header = self.header_on_top(&block, id, received_at, endpoint, &incoming);
+        let message_id_field = block.find("Message-ID").map(|field| field.text().into_owned());
+        let Self { config, mail, draft, recipients, .. } = *self;
+        let (octets, count) = (incoming.facts.octets, recipients.deliveries.len());
+        let message = NewMessage {
+            header,
+            facts: incoming.facts,
+            received_at,
+            expires_at: received_at + config.queue.expire_after,
+            delay_notice_at: config.queue.delay_notice_after.map(|after| received_at + after),
+            deliveries: recipients.deliveries.into_vec(),
+            origin: incoming.peer.ip().to_string(),
+            mail: mail.clone(),
+        };
+        draft.commit(message).await.map_err(|error| commit_refused(&error))?;
+        shared.metrics().message_received(endpoint.service, octets);
+        log::received(
+            session,
+            log::Received {
+                message: id,
+                octets,
+                recipients: count,
+                tls: incoming.tls.as_ref().map(|tls| tls.version.as_str()),
+                hello: incoming.hello.as_ref().map(|hello| &hello.name),
+                reverse_path: &mail.reverse_path,
+                message_id_field: message_id_field.as_deref(),
+            },
+        );
+        Ok(id)
+    }
+
+    /// The header block as it goes into the queue: the trace field, on submission what a message must have and this
+    /// one has not (RFC 6409 §8), then the block as it came.
+    fn header_on_top(
+        &self,
+        block: &HeaderBlock,
+        id: MessageId,
+        received_at: SystemTime,
+        endpoint: &Endpoint,
+        incoming: &Incoming,
+    ) -> Bytes {
+        let received = Received {
+            hello: incoming.hello.as_ref(),
+            address: Some(incoming.peer.ip()),
+            name: None,
+            by: &self.config.hostname,
+            smtputf8: self.mail.parameters.smtputf8,
+            tls: incoming.tls.as_ref(),
+            id,
+            recipient: self.recipients.only(),
+            at: received_at,
+        };
+        let mut top = received.to_field();
+        if endpoint.service == Service::Submission {
+            top.extend_from_slice(missing_fields(block, id, &self.config.hostname, received_at).as_bytes());
+        }
+        block.with_on_top(&top).into_bytes()
+    }
+}
+
+/// The accepted recipients.
+#[derive(Default)]
+struct Recipients {
+    deliveries: Deliveries,
+    /// The first that the client has named, and whether it has named others.
+    first: Option<ForwardPath>,
+    several: bool,
+}
+
+impl Recipients {
+    /// The one recipient that the client named, where it named one only: others must not be shown to each other
+    /// (RFC 5321 §7.2).
+    fn only(&self) -> Option<&ForwardPath> {
+        self.first.as_ref().filter(|_| !self.several)
+    }
+
+    fn add(&mut self, targets: Vec<Target>, named: &Rcpt) {
+        match &self.first {
+            None => self.first = Some(named.forward_path.clone()),
+            Some(first) => self.several |= *first != named.forward_path,
+        }
+        for target in targets {
+            self.deliveries.add(target, named);
+        }
+    }
+}
+
+fn policy_service(service: Service) -> smtp_policy::Service {
+    match service {
+        Service::Mx => smtp_policy::Service::Mx,
+        Service::Submission => smtp_policy::Service::Submission,
+    }
+}
+
+fn draft_refused(error: &DraftError) -> Reply {
+    log::queue_unavailable(error);
+    if error.is_full() { replies::NO_ROOM } else { replies::UNAVAILABLE }
+}
+
+fn commit_refused(error: &CommitError) -> Reply {
+    log::queue_unavailable(error);
+    if error.is_full() { replies::NO_ROOM } else { replies::UNAVAILABLE }
+}

@@ -1,0 +1,110 @@
+//! What the loops of the daemon share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use smtp_client::{ClientSettings, ClientTls};
+use smtp_delivery::{Deliverer, DelivererSettings};
+use smtp_mail::{MessageId, Report};
+use smtp_proto::{ForwardPath, HelloName, ReversePath};
+use smtp_queue::Queue;
+use tokio::sync::broadcast;
+
+use crate::config::Config;
+use crate::control::Control;
+use crate::listener::Sessions;
+use crate::metrics::{AttemptResult, Metrics};
+
+/// Ends of attempts that wait for a slow watcher; past it the watcher misses the oldest.
+const WATCHED_MAX: usize = 1024;
+
+/// The configuration in force, the queue, and what is counted. One for all loops.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) control: Control,
+    pub(crate) sessions: Arc<Sessions>,
+    config: ArcSwap<Config>,
+    deliverer: ArcSwap<Deliverer>,
+    watchers: broadcast::Sender<Arc<Attempted>>,
+}
+
+/// How an attempt ended for one recipient: for those who watch the daemon at work.
+#[derive(Debug, Clone)]
+pub struct Attempted {
+    /// The message.
+    pub message: MessageId,
+    /// Who sent it.
+    pub reverse_path: ReversePath,
+    /// The recipient.
+    pub forward_path: ForwardPath,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// How many attempts there were with this one.
+    pub attempts: u32,
+    /// Time since the message was received.
+    pub age: Duration,
+    /// What is known about it.
+    pub report: Report,
+}
+
+impl Shared {
+    pub(crate) fn new(control: Control, config: Arc<Config>) -> Self {
+        let (watchers, _) = broadcast::channel(WATCHED_MAX);
+        let deliverer = ArcSwap::from_pointee(deliverer(&config));
+        Self { control, sessions: Arc::default(), config: ArcSwap::new(config), deliverer, watchers }
+    }
+
+    /// The configuration in force now. Whoever needs it to stay the same for a while keeps what this returns.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    pub(crate) fn set_config(&self, config: Arc<Config>) {
+        self.deliverer.store(Arc::new(deliverer(&config)));
+        self.config.store(config);
+    }
+
+    /// What brings mail to other hosts, with the sessions that it keeps.
+    pub(crate) fn deliverer(&self) -> Arc<Deliverer> {
+        self.deliverer.load_full()
+    }
+
+    pub(crate) fn queue(&self) -> &Queue {
+        self.control.queue()
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.control.metrics()
+    }
+
+    /// Hears of every attempt from now on.
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Arc<Attempted>> {
+        self.watchers.subscribe()
+    }
+
+    /// Tells those who watch; what is told is made only where somebody does.
+    pub(crate) fn tell(&self, attempted: impl FnOnce() -> Attempted) {
+        if self.watchers.receiver_count() > 0 {
+            // The last watcher may have gone since.
+            let _ = self.watchers.send(Arc::new(attempted()));
+        }
+    }
+}
+
+/// What the server calls itself, in its greeting and after EHLO.
+pub(crate) fn hello_name(config: &Config) -> HelloName {
+    config.hostname.parse().expect("a domain name in ASCII is a name for EHLO")
+}
+
+fn deliverer(config: &Config) -> Deliverer {
+    let client = ClientSettings {
+        connect_timeout: config.timeouts.connect,
+        handshake_timeout: config.timeouts.tls_handshake,
+        ..ClientSettings::new(hello_name(config), ClientTls::with_system_roots())
+    };
+    Deliverer::new(DelivererSettings {
+        messages_per_session: config.delivery.messages_per_session,
+        ..DelivererSettings::new(Arc::new(client))
+    })
+}
