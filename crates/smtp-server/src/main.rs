@@ -1,3 +1,7 @@
-//! The daemon.
+//! The daemon's program: arguments, then [`Daemon`](smtp_server::daemon::Daemon).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    smtp_server::program::run()
+}
