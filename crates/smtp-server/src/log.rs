@@ -9,6 +9,7 @@ mod daemon;
 mod escape;
 mod event;
 mod layer;
+mod output;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -22,5 +23,6 @@ pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, closed, connected, delay_notice,
     message_done, received, refused, tls_established,
 };
-pub use self::layer::{LogError, LogLayer, install};
+pub use self::layer::{LogError, LogLayer, flush, install};
+pub use self::output::LineQueue;
 pub use self::record::{Format, Record, Value};

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -11,6 +11,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{EnvFilter, filter};
 
+use super::output::LineQueue;
 use super::record::{Format, Record, Value};
 
 /// Writes each event as one line. What cannot be written is dropped: a full disk under the log never stops mail.
@@ -98,11 +99,29 @@ pub enum LogError {
     /// There is a log already.
     #[error("a log is already set up in this process")]
     Installed(#[from] TryInitError),
+    /// The thread that writes could not be started.
+    #[error("the thread of the log could not be started")]
+    Thread(#[from] io::Error),
 }
+
+/// The lines of the process, once there is a log.
+static LINES: OnceLock<LineQueue> = OnceLock::new();
 
 /// Makes standard error the log of the process. `filter` is a level ("info") or a list of `target=level`.
 pub fn install(format: Format, filter: &str) -> Result<(), LogError> {
     let filter = EnvFilter::builder().parse(filter)?;
-    tracing_subscriber::registry().with(filter).with(LogLayer::new(format, io::stderr())).try_init()?;
+    let lines = LineQueue::start(format, io::stderr())?;
+    tracing_subscriber::registry().with(filter).with(LogLayer::new(format, lines.clone())).try_init()?;
+    // Nobody else has set it: there is one subscriber in a process.
+    let _ = LINES.set(lines);
     Ok(())
+}
+
+/// Writes what was logged so far. To be called before the process ends.
+pub fn flush() {
+    /// A reader that takes longer has stalled.
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if let Some(lines) = LINES.get() {
+        lines.flush_within(PATIENCE);
+    }
 }
