@@ -24,7 +24,7 @@ pub(super) fn part(request: &DsnRequest<'_>) -> String {
     let about = |(index, recipient)| about(request, recipient, index < QUOTED_MAX);
     let recipients: String = request.recipients.iter().enumerate().map(about).collect();
     let text = format!(
-        "This is the mail system at {host}.\n\n{opening}\n\n{message}\n{recipients}\n\
+        "This is the mail system at {host}.\n\n{opening}\n\n{message}{recipients}\n\
          The next part of this report is for programs; behind it is the header of\nyour message. \
          People who can help: postmaster at your own mail provider,\nwho may ask for the id of the message.\n",
         host = request.reporting_mta,
