@@ -6,128 +6,26 @@
 //! dense, because all that is queued is in here: see [`Schedule`] for what an entry costs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::time::SystemTime;
 
-use smtp_mail::{Destination, MessageId};
-use smtp_proto::Domain;
+use smtp_mail::Destination;
 
-use self::lanes::{LaneIndex, Lanes, Place, Rest};
+use self::indices::{IdKey, QueueKey, lane_range, overdue};
+use self::lanes::{Lanes, Rest};
 use self::slab::{Entry, Slab, Slot, State};
 use self::tick::{Tick, TickClock};
+pub use self::values::{Counts, DeliveryId, LeaseNumber, Leased, NewEntry, Overdue, PauseScope, ReadyLane, Standing};
 use crate::lane::{Lane, LaneTable};
 
+mod indices;
 mod lanes;
 mod slab;
 mod tick;
-
-/// One delivery: a message to the recipients that share a destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeliveryId {
-    /// The message.
-    pub message: MessageId,
-    /// The number of the delivery in it, as the caller counts them.
-    pub number: u32,
-}
-
-/// A delivery that comes into the schedule.
-#[derive(Debug, Clone)]
-pub struct NewEntry<'a> {
-    /// Which delivery; not in the schedule already.
-    pub id: DeliveryId,
-    /// Where it goes.
-    pub destination: &'a Destination,
-    /// When it is first tried.
-    pub due: SystemTime,
-    /// When it is given up. No attempt is leased from then on.
-    pub expires_at: SystemTime,
-    /// When its sender is to be told that it is late; `None` if that is not wanted, or done.
-    pub notice_at: Option<SystemTime>,
-}
-
-/// The number of one lease, to tell a late result from a fresh one. Numbers come again only after 2^32 leases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseNumber(NonZeroU32);
-
-/// Deliveries of one message that were taken out together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leased {
-    /// To be named when they come back.
-    pub lease: LeaseNumber,
-    /// The message.
-    pub message: MessageId,
-    /// The numbers of the deliveries, ascending; never empty.
-    pub numbers: Vec<u32>,
-    /// Their lane; for what is overdue, the lane of the first.
-    pub lane: Lane,
-    /// Why they were taken out, if not to be tried.
-    pub overdue: Option<Overdue>,
-}
-
-/// What is owed to the sender of a delivery that takes too long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Overdue {
-    /// It has expired: it fails now.
-    Expired,
-    /// A notice that it is late.
-    NoticeOwed,
-}
-
-/// A lane in which something is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadyLane {
-    /// The lane.
-    pub lane: Lane,
-    /// How many deliveries are due, counted up to [`Schedule::DUE_COUNTED_MAX`]; 1 if only a probe may go.
-    pub due: usize,
-}
-
-/// What a pause stops from being tried.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PauseScope {
-    /// Everything to other hosts.
-    Mta,
-    /// Everything into mailboxes of this host.
-    Mda,
-    /// Everything to one domain elsewhere.
-    Domain(Domain),
-}
-
-/// How a delivery stands in the schedule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// It is tried when it is due and its lane is not at rest or paused.
-    Waiting {
-        /// When it is due.
-        due: SystemTime,
-    },
-    /// An attempt is under way.
-    Leased,
-    /// It is not tried, and does not expire.
-    Held {
-        /// When that ends by itself.
-        until: Option<SystemTime>,
-    },
-}
-
-/// How many there are of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Deliveries.
-    pub deliveries: usize,
-    /// Those that are leased.
-    pub leased: usize,
-    /// Those that are held.
-    pub held: usize,
-    /// Lanes that deliveries have been in lately.
-    pub lanes: usize,
-    /// Those that are at rest or probed.
-    pub lanes_at_rest: usize,
-}
+mod values;
 
 /// All deliveries, by lane and due time.
 ///
-/// An entry costs about 130 octets, and its domain and lane, where it is the only one in them, about as much again
+/// An entry costs about 120 octets; a domain with a lane of its own about 230 more, however many deliveries are in it
 /// (`examples/schedule_memory.rs` measures it). Times are kept to the tenth of a second, so a delivery may be due
 /// up to that much late, never early. Operations cost O(log n), unless they say otherwise.
 #[derive(Debug)]
@@ -145,27 +43,6 @@ pub struct Schedule {
     last_lease: u32,
     leased: usize,
     held: usize,
-}
-
-/// A delivery id in 12 octets of alignment 4, in the same order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct IdKey([u32; 3]);
-
-impl From<DeliveryId> for IdKey {
-    fn from(id: DeliveryId) -> Self {
-        let raw = id.message.as_raw();
-        // The cast takes the lower half.
-        #[allow(clippy::cast_possible_truncation)]
-        let halves = ((raw >> 32) as u32, raw as u32);
-        Self([halves.0, halves.1, id.number])
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct QueueKey {
-    lane: LaneIndex,
-    due: Tick,
-    slot: Slot,
 }
 
 impl Schedule {
@@ -446,166 +323,5 @@ impl Schedule {
     }
 }
 
-/// What the operations are made of.
-impl Schedule {
-    fn slot(&self, id: DeliveryId) -> Option<Slot> {
-        self.by_id.get(&id.into()).copied()
-    }
-
-    /// Lets what is over by now be over: holds and pauses.
-    fn advance(&mut self, now: SystemTime) -> Tick {
-        let now = self.clock.now(now);
-        while let Some((_, slot)) = self.holds.first().filter(|(until, _)| *until <= now).copied() {
-            self.rearm(slot);
-        }
-        let ended: Vec<_> =
-            self.lanes.pauses().filter(|(_, until)| *until <= now).map(|(scope, _)| scope.clone()).collect();
-        for scope in ended {
-            self.resume(&scope);
-        }
-        now
-    }
-
-    /// The waiting deliveries of a message that are wanted.
-    fn deliveries_of(&self, message: MessageId, wanted: impl Fn(&Self, &Entry) -> bool) -> Vec<Slot> {
-        let key = |number| IdKey::from(DeliveryId { message, number });
-        self.by_id
-            .range(key(0)..=key(u32::MAX))
-            .map(|(_, slot)| *slot)
-            .filter(|slot| {
-                let entry = &self.entries[*slot];
-                entry.state == State::Waiting && wanted(self, entry)
-            })
-            .collect()
-    }
-
-    fn lease_slots(&mut self, slots: &[Slot], overdue: Option<Overdue>) -> Leased {
-        self.last_lease = self.last_lease.checked_add(1).unwrap_or(1);
-        let lease = NonZeroU32::new(self.last_lease).unwrap_or(NonZeroU32::MIN);
-        for slot in slots {
-            self.disarm(*slot);
-            self.entries[*slot].state = State::Leased(lease);
-            self.leased += 1;
-        }
-        let first = &self.entries[slots[0]];
-        Leased {
-            lease: LeaseNumber(lease),
-            message: first.message,
-            numbers: slots.iter().map(|slot| self.entries[*slot].number).collect(),
-            lane: self.lanes.name(self.lanes.lane_of(first.place)).clone(),
-            overdue,
-        }
-    }
-
-    fn end_lease(&mut self, id: DeliveryId, lease: LeaseNumber, change: impl FnOnce(&mut Entry)) -> bool {
-        if !self.is_leased(id, lease) {
-            return false;
-        }
-        self.slot(id).is_some_and(|slot| {
-            change(&mut self.entries[slot]);
-            self.rearm(slot);
-            true
-        })
-    }
-
-    /// Lets a delivery wait, whatever it was before.
-    fn rearm(&mut self, slot: Slot) {
-        self.disarm(slot);
-        self.entries[slot].state = State::Waiting;
-        self.arm(slot);
-    }
-
-    /// Puts a waiting delivery into the indices.
-    fn arm(&mut self, slot: Slot) {
-        let entry = &self.entries[slot];
-        if entry.timer() != Tick::NEVER {
-            self.timers.insert((entry.timer(), slot));
-        }
-        let place = entry.place;
-        if !self.lanes.is_paused(place) {
-            let key = self.queue_key(slot);
-            self.queue.insert(key);
-        }
-        self.refresh(self.lanes.lane_of(place));
-    }
-
-    /// Takes a delivery out of all indices but that of ids, as its state asks.
-    fn disarm(&mut self, slot: Slot) {
-        let entry = &self.entries[slot];
-        let lane = self.lanes.lane_of(entry.place);
-        match entry.state {
-            State::Waiting => {
-                self.timers.remove(&(entry.timer(), slot));
-                self.unqueue(slot);
-            }
-            State::Leased(lease) => {
-                self.leased -= 1;
-                self.lanes.end_probe(lane, lease);
-            }
-            State::Held { until } => {
-                self.held -= 1;
-                self.holds.remove(&(until, slot));
-            }
-        }
-        self.refresh(lane);
-    }
-
-    fn unqueue(&mut self, slot: Slot) {
-        let key = self.queue_key(slot);
-        self.queue.remove(&key);
-    }
-
-    fn queue_key(&self, slot: Slot) -> QueueKey {
-        let entry = &self.entries[slot];
-        QueueKey { lane: self.lanes.lane_of(entry.place), due: entry.due, slot }
-    }
-
-    fn requeue_place(&mut self, place: Option<Place>) {
-        match place {
-            Some(place) => self.requeue(|entry| entry.place == place),
-            None => self.refresh_all(),
-        }
-    }
-
-    /// Queues or takes out what is meant, as the pauses now are, and looks at every lane again.
-    fn requeue(&mut self, meant: impl Fn(&Entry) -> bool) {
-        let waiting: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| entry.state == State::Waiting && meant(entry))
-            .map(|(slot, entry)| (slot, self.lanes.is_paused(entry.place)))
-            .collect();
-        for (slot, paused) in waiting {
-            let key = self.queue_key(slot);
-            if paused {
-                self.queue.remove(&key);
-            } else {
-                self.queue.insert(key);
-            }
-        }
-        self.refresh_all();
-    }
-
-    fn refresh_all(&mut self) {
-        for lane in self.lanes.indices() {
-            self.refresh(lane);
-        }
-    }
-
-    fn refresh(&mut self, lane: LaneIndex) {
-        let first_due = self.queue.range(lane_range(lane, Tick::NEVER)).next().map(|key| key.due);
-        self.lanes.set_first_due(lane, first_due);
-    }
-}
-
-fn lane_range(lane: LaneIndex, until: Tick) -> std::ops::RangeInclusive<QueueKey> {
-    let key = |due, slot| QueueKey { lane, due, slot: Slot(slot) };
-    key(Tick::ZERO, 0)..=key(until, u32::MAX)
-}
-
-fn overdue(entry: &Entry, now: Tick) -> Option<Overdue> {
-    if entry.expires <= now {
-        return Some(Overdue::Expired);
-    }
-    (entry.notice <= now).then_some(Overdue::NoticeOwed)
-}
+#[cfg(test)]
+mod tests;
