@@ -87,10 +87,6 @@ impl BodyWriter {
         Self { file, piece: gathered }
     }
 
-    pub(crate) fn octets(&self) -> u64 {
-        self.file.octets() + self.piece.len() as u64
-    }
-
     pub(crate) fn path(&self) -> &Path {
         self.file.path()
     }

@@ -22,6 +22,11 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Removes a name.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Called before sled writes: its own operations do not pass through here.
+    fn before_index_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The octets that can still be written by this process to the file system of `path`.
     fn free_octets(&self, path: &Path) -> io::Result<u64>;
 }
@@ -73,6 +78,3 @@ impl Disk for RealDisk {
         Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
     }
 }
-
-#[cfg(test)]
-pub(crate) mod faults;

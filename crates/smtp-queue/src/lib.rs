@@ -8,9 +8,6 @@
 //! Everything durable passes through one thread, the committer, which takes all that waits as one batch: one write and one
 //! sync of the log for all. What is where on disk, and how it is read back, is told in `docs/queue.md`.
 
-// Codec and disk seam are here before the store that uses them.
-#![allow(dead_code)]
-
 pub mod lane;
 pub mod retry;
 pub mod schedule;

@@ -37,32 +37,37 @@ impl Pause {
     }
 }
 
+pub(crate) fn encode_pause(pause: &Pause, output: &mut BytesMut) {
+    match &pause.scope {
+        PauseScope::Mta => output.integer(0),
+        PauseScope::Mda => output.integer(1),
+        PauseScope::Domain(domain) => {
+            output.integer(2);
+            output.octets(domain.to_string().as_bytes());
+        }
+    }
+    output.optional(pause.until, BytesMut::time);
+    output.octets(pause.reason.as_bytes());
+}
+
+pub(crate) fn decode_pause(input: &mut Decoder<'_>) -> Result<Pause, DecodeError> {
+    let scope = match input.integer()? {
+        0 => PauseScope::Mta,
+        1 => PauseScope::Mda,
+        2 => PauseScope::Domain(input.text()?.parse().map_err(|_| DecodeError::Malformed)?),
+        _ => return Err(DecodeError::Malformed),
+    };
+    Ok(Pause { scope, until: input.optional(Decoder::time)?, reason: input.text()?.to_owned() })
+}
+
 pub(crate) fn encode_pauses(pauses: &[Pause], output: &mut BytesMut) {
     output.integer(pauses.len() as u64);
     for pause in pauses {
-        match &pause.scope {
-            PauseScope::Mta => output.integer(0),
-            PauseScope::Mda => output.integer(1),
-            PauseScope::Domain(domain) => {
-                output.integer(2);
-                output.octets(domain.to_string().as_bytes());
-            }
-        }
-        output.optional(pause.until, BytesMut::time);
-        output.octets(pause.reason.as_bytes());
+        encode_pause(pause, output);
     }
 }
 
 pub(crate) fn decode_pauses(input: &mut Decoder<'_>) -> Result<Vec<Pause>, DecodeError> {
-    let mut pauses = Vec::new();
-    for _ in 0..input.integer()? {
-        let scope = match input.integer()? {
-            0 => PauseScope::Mta,
-            1 => PauseScope::Mda,
-            2 => PauseScope::Domain(input.text()?.parse().map_err(|_| DecodeError::Malformed)?),
-            _ => return Err(DecodeError::Malformed),
-        };
-        pauses.push(Pause { scope, until: input.optional(Decoder::time)?, reason: input.text()?.to_owned() });
-    }
-    Ok(pauses)
+    let pauses = input.number()?;
+    (0..pauses).map(|_| decode_pause(input)).collect()
 }

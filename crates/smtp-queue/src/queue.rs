@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::committer::{self, Unfinished};
 use crate::control::{Act, ControlError, ControlReport};
+use crate::disk::{Disk, RealDisk};
 use crate::draft::Draft;
 use crate::error::{CommitError, DraftError, FatalError};
 use crate::lane::{Lane, LaneTable};
@@ -25,6 +26,7 @@ use crate::select::Selector;
 use crate::shared::{Shared, schedule_row};
 use crate::space::UNKNOWN_DRAFT_OCTETS;
 use crate::store::memory::MemoryStore;
+use crate::store::sled::DiskStore;
 use crate::store::{PreparedBody, QueueStore, ReadError, StoreWriter};
 use crate::view::Health;
 use crate::{OpenError, StartReport};
@@ -124,15 +126,32 @@ impl Queue {
     /// If the node number is above 1,023.
     pub fn open(config: &QueueConfig) -> Result<(Self, StartReport), OpenError> {
         match config.store {
-            // The store on disk comes with the next commits; until then both kinds are in memory.
-            StoreKind::Memory | StoreKind::Disk => {
+            StoreKind::Memory => {
                 let (store, writer) = MemoryStore::create();
                 Self::start(config, store, writer, StartReport::default(), MessageId::from_raw(0), Vec::new())
             }
+            StoreKind::Disk => Self::open_on(config, Arc::new(RealDisk), false),
         }
     }
 
-    pub(crate) fn start(
+    /// Makes the index anew from the log, sets the old one aside, and opens the queue. Blocks while it reads all of the log.
+    ///
+    /// # Errors
+    /// As for [`Queue::open`].
+    pub fn rebuild(config: &QueueConfig) -> Result<(Self, StartReport), OpenError> {
+        Self::open_on(config, Arc::new(RealDisk), true)
+    }
+
+    pub(crate) fn open_on(
+        config: &QueueConfig,
+        disk: Arc<dyn Disk>,
+        rebuild: bool,
+    ) -> Result<(Self, StartReport), OpenError> {
+        let opened = DiskStore::open(config, disk, rebuild)?;
+        Self::start(config, opened.store, opened.writer, opened.report, opened.last_id, opened.pauses)
+    }
+
+    fn start(
         config: &QueueConfig,
         store: Arc<dyn QueueStore>,
         writer: Box<dyn StoreWriter>,

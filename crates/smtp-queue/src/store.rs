@@ -16,6 +16,7 @@ use crate::row::{DeliveryRow, MessageRow};
 use crate::schedule::DeliveryId;
 
 pub(crate) mod memory;
+pub(crate) mod sled;
 
 /// The reading side of a store, for any thread.
 pub(crate) trait QueueStore: Debug + Send + Sync {
@@ -155,9 +156,12 @@ pub(crate) struct Usage {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     #[error("the index could not be read")]
-    Index(#[source] sled::Error),
+    Index(#[source] ::sled::Error),
     #[error("a row of the index is unreadable")]
     Row(#[source] DecodeError),
+    /// After an error it is opened anew.
+    #[error("the index is closed")]
+    Closed,
 }
 
 /// Why content could not be read.

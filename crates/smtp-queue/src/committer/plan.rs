@@ -44,6 +44,8 @@ pub(super) struct Plan<'a> {
 pub(super) struct Effects {
     schedule: Vec<Effect>,
     unfinished: Unfinished,
+    /// Last, since it is about entries that were just replaced.
+    due_now: Vec<(DeliveryId, SystemTime)>,
     pauses: Option<Vec<Pause>>,
     pause_changes: Vec<PauseChange>,
 }
@@ -52,7 +54,6 @@ enum Effect {
     Insert(Arc<DeliveryRow>),
     /// Its state is another: what the schedule knew of it, a lease too, is over.
     Replace(Arc<DeliveryRow>),
-    DueNow(DeliveryId, SystemTime),
     Remove(DeliveryId),
 }
 
@@ -198,7 +199,7 @@ impl<'a> Plan<'a> {
             changes.push((row.id, Some(Arc::new(DeliveryRow { due: stored_time(now), ..DeliveryRow::clone(row) }))));
         }
         // It also ends the rest of the lane, so it counts even where the delivery was due.
-        self.effects.schedule.push(Effect::DueNow(row.id, now));
+        self.effects.due_now.push((row.id, now));
         true
     }
 
@@ -355,9 +356,11 @@ impl Effects {
                     schedule.remove(row.id);
                     schedule_row(&mut schedule, &row);
                 }
-                Effect::DueNow(id, now) => drop(schedule.due_now(id, now)),
                 Effect::Remove(id) => drop(schedule.remove(id)),
             }
+        }
+        for (id, now) in self.due_now {
+            schedule.due_now(id, now);
         }
     }
 }

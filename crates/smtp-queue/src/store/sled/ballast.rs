@@ -1,0 +1,53 @@
+//! A file of no use but its room: given up when there is none, so that the server can still start, settle and deliver its way
+//! out of a full disk.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Ballast {
+    path: PathBuf,
+    octets: u64,
+    there: bool,
+}
+
+impl Ballast {
+    /// The ballast of a queue, not looked at yet.
+    pub(super) fn new(path: PathBuf, octets: u64) -> Self {
+        Self { path, octets, there: false }
+    }
+
+    /// Takes the room, where there is so much. Its absence is no error: without room there is none to keep.
+    pub(super) fn restore(&mut self) {
+        if !self.there && self.octets > 0 {
+            self.there = self.allocate().is_ok();
+            if !self.there {
+                let _ = std::fs::remove_file(&self.path);
+            }
+        }
+    }
+
+    fn allocate(&self) -> io::Result<()> {
+        let file: File = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        if file.metadata()?.len() == self.octets {
+            return Ok(());
+        }
+        file.set_len(0)?;
+        // Room that is really taken: a file that is merely long takes none.
+        fallocate(&file, FallocateFlags::empty(), 0, self.octets)?;
+        file.sync_all()
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.there
+    }
+
+    /// Gives the room up. Whether there was any to give.
+    pub(super) fn release(&mut self) -> bool {
+        std::mem::take(&mut self.there) && std::fs::remove_file(&self.path).is_ok()
+    }
+}

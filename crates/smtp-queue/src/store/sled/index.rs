@@ -1,0 +1,228 @@
+//! The index: rows found by id. sled keeps them; what it does not have yet is in two layers above it.
+//!
+//! The committer puts rows into the upper layer. A thread of its own freezes that layer, has sled write and sync it, and drops
+//! it; what the log holds beyond is replayed at the next start. Readers look into the layers first, from the newest down.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+use smtp_mail::MessageId;
+
+use super::layer::{
+    DELIVERY, Layer, MESSAGE, META, MetaRow, PAUSE, Slot, decode_pause_row, delivery_key, message_key,
+    parse_delivery_key, parse_message_key,
+};
+use super::log::LogPosition;
+use crate::disk::Disk;
+use crate::pause::Pause;
+use crate::row::{DeliveryRow, MessageRow};
+use crate::schedule::DeliveryId;
+use crate::store::{ReadError, Visit, WriteError};
+
+mod database;
+mod flush;
+
+pub(super) use database::{Database, DatabaseError};
+
+/// How many records may wait for sled before the committer does.
+const WAITING_RECORDS_MAX: usize = 16_384;
+/// How many rows are read from sled at a time while the layers above are looked at.
+const SCAN_ROWS: usize = 2_048;
+
+/// The index.
+#[derive(Debug)]
+pub(super) struct Index {
+    disk: Arc<dyn Disk>,
+    /// Above sled's directory: the queue's.
+    root: PathBuf,
+    database: RwLock<Database>,
+    state: Mutex<State>,
+    /// There is something for the flusher.
+    work: Condvar,
+    /// The flusher has come further.
+    progress: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: Layer,
+    /// When the first change came into the pending layer.
+    since: Option<Instant>,
+    frozen: Option<Arc<Layer>>,
+    last_id: u64,
+    closing: bool,
+    /// Somebody waits for everything to be durable.
+    hurried: bool,
+    trouble: Option<WriteError>,
+}
+
+impl Index {
+    pub(super) fn new(disk: Arc<dyn Disk>, root: PathBuf, database: Database, meta: MetaRow) -> Self {
+        let pending = Layer::beginning_at(meta.watermark);
+        let state = State { pending, last_id: meta.last_id, ..State::default() };
+        Self {
+            disk,
+            root,
+            database: RwLock::new(database),
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn database(&self) -> RwLockReadGuard<'_, Database> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The highest message id that ever was.
+    pub(super) fn last_id(&self) -> MessageId {
+        MessageId::from_raw(self.state().last_id)
+    }
+
+    /// Makes changes of rows visible, all at once. They must be in the log, up to `end`.
+    pub(super) fn apply(&self, end: LogPosition, records: usize, change: impl FnOnce(&mut Layer)) {
+        let mut state = self.state();
+        let state = &mut *state;
+        change(&mut state.pending);
+        state.pending.end = end;
+        state.pending.records += records;
+        state.last_id = state.last_id.max(state.pending.last_id.map_or(0, MessageId::as_raw));
+        let first = state.since.is_none() && !state.pending.is_empty();
+        if first {
+            state.since = Some(Instant::now());
+        }
+        if first || state.pending.records >= flush::FLUSH_RECORDS {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits until sled is not too far behind. An error where it cannot get on.
+    pub(super) fn wait_for_room(&self) -> Result<(), WriteError> {
+        let behind = |state: &mut State| state.trouble.is_none() && state.pending.records >= WAITING_RECORDS_MAX;
+        let waited = self.progress.wait_while(self.state(), behind);
+        let state = waited.unwrap_or_else(PoisonError::into_inner);
+        state.trouble.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn message(&self, id: MessageId) -> Result<Option<Arc<MessageRow>>, ReadError> {
+        if let Some(slot) = self.in_layers(|layer| layer.message(id).cloned()) {
+            return Ok(slot.row().cloned());
+        }
+        let octets = self.database().tree()?.get(message_key(id)).map_err(ReadError::Index)?;
+        let row = octets.map(|octets| MessageRow::decode(id, &octets).map(Arc::new));
+        row.transpose().map_err(ReadError::Row)
+    }
+
+    pub(super) fn delivery(&self, id: DeliveryId) -> Result<Option<Arc<DeliveryRow>>, ReadError> {
+        if let Some(slot) = self.in_layers(|layer| layer.delivery(id).cloned()) {
+            return Ok(slot.row().cloned());
+        }
+        let octets = self.database().tree()?.get(delivery_key(id)).map_err(ReadError::Index)?;
+        let row = octets.map(|octets| DeliveryRow::decode(id, &octets).map(Arc::new));
+        row.transpose().map_err(ReadError::Row)
+    }
+
+    fn in_layers<T>(&self, find: impl Fn(&Layer) -> Option<T>) -> Option<T> {
+        let state = self.state();
+        find(&state.pending).or_else(|| state.frozen.as_deref().and_then(&find))
+    }
+
+    pub(super) fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError> {
+        let mut after = after.unwrap_or(DeliveryId { message: MessageId::from_raw(0), number: 0 });
+        loop {
+            // Layers first: a row that sinks into sled meanwhile is then seen twice, and not missed.
+            let mut upper = self.upper_deliveries(after);
+            let (lower, more) = self.lower_deliveries(after)?;
+            let last = lower.last().map(|row| row.id);
+            let mut rows: std::collections::BTreeMap<_, _> = lower.into_iter().map(|row| (row.id, row)).collect();
+            if let (true, Some(last)) = (more, last) {
+                upper.retain(|(id, _)| *id <= last);
+            }
+            for (id, slot) in upper {
+                match slot.row() {
+                    Some(row) => rows.insert(id, Arc::clone(row)),
+                    None => rows.remove(&id),
+                };
+            }
+            if rows.into_values().try_for_each(&mut *visit).is_break() {
+                return Ok(());
+            }
+            match last.filter(|_| more) {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn upper_deliveries(&self, after: DeliveryId) -> Vec<(DeliveryId, Slot<DeliveryRow>)> {
+        let state = self.state();
+        let layers = state.frozen.as_deref().into_iter().chain([&state.pending]);
+        // The pending layer comes last and so has the last word.
+        layers.flat_map(|layer| layer.deliveries_after(after)).map(|(id, slot)| (id, slot.clone())).collect()
+    }
+
+    /// The next rows of sled, and whether there may be more.
+    fn lower_deliveries(&self, after: DeliveryId) -> Result<(Vec<Arc<DeliveryRow>>, bool), ReadError> {
+        let from = std::ops::Bound::Excluded(delivery_key(after).to_vec());
+        let to = std::ops::Bound::Excluded(vec![DELIVERY + 1]);
+        let database = self.database();
+        let mut rows = Vec::new();
+        for entry in database.tree()?.range::<Vec<u8>, _>((from, to)).take(SCAN_ROWS) {
+            let (key, octets) = entry.map_err(ReadError::Index)?;
+            let id = parse_delivery_key(&key).map_err(ReadError::Row)?;
+            rows.push(Arc::new(DeliveryRow::decode(id, &octets).map_err(ReadError::Row)?));
+        }
+        let more = rows.len() == SCAN_ROWS;
+        Ok((rows, more))
+    }
+
+    /// Visits every message, in no order.
+    pub(super) fn each_message(
+        &self,
+        visit: &mut dyn FnMut(Arc<MessageRow>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let upper: std::collections::HashMap<MessageId, Slot<MessageRow>> = {
+            let state = self.state();
+            let layers = state.frozen.as_deref().into_iter().chain([&state.pending]);
+            layers.flat_map(Layer::messages).map(|(id, slot)| (id, slot.clone())).collect()
+        };
+        for row in upper.values().filter_map(Slot::row) {
+            if visit(Arc::clone(row)).is_break() {
+                return Ok(());
+            }
+        }
+        let tree = self.database().tree()?.clone();
+        for entry in tree.scan_prefix([MESSAGE]) {
+            let (key, octets) = entry.map_err(ReadError::Index)?;
+            let id = parse_message_key(&key).map_err(ReadError::Row)?;
+            if upper.contains_key(&id) {
+                continue;
+            }
+            let row = MessageRow::decode(id, &octets).map_err(ReadError::Row)?;
+            if visit(Arc::new(row)).is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The pauses, as they are in sled and the layers.
+    pub(super) fn pauses(&self) -> Result<Vec<Pause>, ReadError> {
+        if let Some(pauses) = self.in_layers(|layer| layer.pauses.clone()) {
+            return Ok(pauses);
+        }
+        let tree = self.database().tree()?.clone();
+        let rows = tree.scan_prefix([PAUSE]).values();
+        rows.map(|row| decode_pause_row(&row.map_err(ReadError::Index)?).map_err(ReadError::Row)).collect()
+    }
+}
