@@ -20,7 +20,9 @@ use crate::listener::BindError;
 use crate::log;
 use crate::metrics::{Metrics, ReloadResult, Service};
 use crate::runner::{self, Runner};
-use crate::shared::{Attempted, Shared};
+use crate::shared::Shared;
+
+pub use crate::shared::Attempted;
 
 /// How often it is looked whether the files of the certificates have changed.
 const CERTIFICATES_CHECK_EVERY: Duration = Duration::from_secs(10);
