@@ -54,6 +54,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check) => check(arguments.config),
         Some(Command::Demo(arguments)) => in_runtime(demo::run(arguments)),
     };
+    log::flush();
     ExitCode::from(code)
 }
 

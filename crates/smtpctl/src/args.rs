@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Release(OnQueue),
     /// Check that the queue is whole.
     Check(Directory),
+    /// Make the index of the queue anew from its log. The server must be stopped.
+    Rebuild(Directory),
 }
 
 #[derive(Debug, Subcommand)]

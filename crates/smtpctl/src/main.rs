@@ -50,6 +50,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         match arguments.command {
             Command::Show(what) => show::show(what, &place, json).await,
             Command::Check(directory) => offline::check(directory.directory, &place, json).await,
+            Command::Rebuild(directory) => offline::rebuild(directory.directory, &place, json),
             command => act::act(command, &place, json).await,
         }
     })

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use serde::Serialize;
 use smtp_admin::queue as view;
 use smtp_admin::{ClientError, QueueCheck, Selector};
 use smtp_queue::{OpenError, Page, Queue, QueueConfig, StartReport};
@@ -33,7 +34,7 @@ pub(crate) fn find(
         return Err(not_running.into());
     }
     let selector = view::selector(selector).map_err(|error| Failure::Usage(error.to_string()))?;
-    let (queue, _) = open(directory)?;
+    let (queue, _) = open(directory, Queue::open)?;
     note(directory);
     let now = SystemTime::now();
     let mut page = Page::first(PAGE);
@@ -74,13 +75,49 @@ pub(crate) async fn check(directory: Option<PathBuf>, place: &Place, json: bool)
 }
 
 fn check_here(directory: &Path) -> Result<QueueCheck, Failure> {
-    let (queue, report) = open(directory)?;
+    let (queue, report) = open(directory, Queue::open)?;
     note(directory);
     let check = view::check(&queue, SystemTime::now()).map_err(|error| Failure::Failed(error.into()));
     queue.close();
     let mut check = check?;
     check.problems.splice(0..0, damage(&report));
     Ok(check)
+}
+
+/// What `rebuild` did, for programs.
+#[derive(Serialize)]
+struct Rebuilt {
+    messages: u64,
+    deliveries: u64,
+    old_index: Option<PathBuf>,
+    problems: Vec<String>,
+}
+
+/// `rebuild`: nothing but the log is believed.
+pub(crate) fn rebuild(directory: Option<PathBuf>, place: &Place, json: bool) -> Result<(), Failure> {
+    let directory = directory.map_or_else(|| place.queue_directory(), Ok)?;
+    let (queue, report) = open(&directory, Queue::rebuild)?;
+    queue.close();
+    let rebuilt = Rebuilt {
+        messages: report.messages,
+        deliveries: report.deliveries,
+        problems: damage(&report).collect(),
+        old_index: report.index_set_aside,
+    };
+    let mut output = io::stdout().lock();
+    if json {
+        writeln!(output, "{}", line(&rebuilt)?)?;
+        return Ok(());
+    }
+    for problem in &rebuilt.problems {
+        writeln!(output, "{problem}")?;
+    }
+    let (messages, deliveries) = (render::count(rebuilt.messages, "message"), render::deliveries(rebuilt.deliveries));
+    writeln!(output, "the index was made anew: {messages}, {deliveries}")?;
+    if let Some(old) = &rebuilt.old_index {
+        writeln!(output, "the old one is {}; remove it when all is well", old.display())?;
+    }
+    Ok(())
 }
 
 /// What was wrong with the log when it was opened.
@@ -93,12 +130,15 @@ fn damage(report: &StartReport) -> impl Iterator<Item = String> {
 }
 
 /// Opens the queue as its owner.
-fn open(directory: &Path) -> Result<(Queue, StartReport), Failure> {
+fn open(
+    directory: &Path,
+    by: fn(&QueueConfig) -> Result<(Queue, StartReport), OpenError>,
+) -> Result<(Queue, StartReport), Failure> {
     become_owner(directory)?;
-    Queue::open(&QueueConfig::new(directory)).map_err(|error| match error {
-        OpenError::Locked { .. } => Failure::Failed(anyhow::anyhow!(
-            "{error}: a server that runs is asked by its admin socket; say which with --socket"
-        )),
+    by(&QueueConfig::new(directory)).map_err(|error| match error {
+        OpenError::Locked { .. } => {
+            Failure::Failed(anyhow::anyhow!("{error}: stop the server, or say with --socket where it listens"))
+        }
         error => Failure::Failed(error.into()),
     })
 }

@@ -165,7 +165,8 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-fn deliveries(number: u64) -> String {
+/// "1 delivery", "2 deliveries".
+pub(crate) fn deliveries(number: u64) -> String {
     if number == 1 { "1 delivery".to_owned() } else { format!("{number} deliveries") }
 }
 

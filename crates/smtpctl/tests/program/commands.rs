@@ -1,14 +1,10 @@
 //! The tool against a real admin server: what it prints, how it ends.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 
+use crate::support::{Server, configuration, run};
 use smtp_queue::Selector;
-use support::{Server, configuration, run};
 
 #[test]
 fn the_queue_is_shown_to_people() {

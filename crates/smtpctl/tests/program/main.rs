@@ -1,0 +1,7 @@
+//! The program as it is run: with a server, and without one.
+
+#![allow(clippy::unwrap_used)]
+
+mod commands;
+mod offline;
+mod support;
