@@ -138,7 +138,8 @@ impl ServerSession {
     }
 
     /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. STARTTLS is left out where there
-    /// is TLS already. A size limit that is offered is kept, beside the one of [`Limits::message_octets`].
+    /// is TLS already. A size that is offered is also the limit then; it is never more than [`Limits::message_octets`],
+    /// and says that where it is 0.
     ///
     /// # Errors
     ///
@@ -152,6 +153,8 @@ impl ServerSession {
             }
         };
         offered.starttls &= self.tls.is_none();
+        let permitted = self.config.limits.message_octets;
+        offered.size = offered.size.map(|octets| if octets == 0 { permitted } else { octets.min(permitted) });
         let reply = self.hello_reply(hello.kind, &offered);
         self.client = Some(Box::new(Client { hello, offered }));
         self.state = State::Ready;
@@ -256,10 +259,10 @@ impl ServerSession {
         reply.expect("a host name is printable ASCII on one line")
     }
 
-    /// What is taken of a message, in octets: the lesser of what is offered and what is permitted.
+    /// What is taken of a message, in octets.
     fn message_octets_max(&self) -> u64 {
-        let offered = self.client.as_deref().and_then(|client| client.offered.size).filter(|&octets| octets > 0);
-        offered.unwrap_or(u64::MAX).min(self.config.limits.message_octets)
+        let offered = self.client.as_deref().and_then(|client| client.offered.size);
+        offered.unwrap_or(self.config.limits.message_octets)
     }
 
     /// Queues a reply. After 421 the session ends (RFC 5321 §3.8).
