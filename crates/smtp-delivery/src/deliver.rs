@@ -53,7 +53,7 @@ impl Deliverer {
 
     /// A carrier to `next_hop`. Costs nothing before its first attempt.
     pub fn carrier(&self, next_hop: NextHop) -> Carrier {
-        Carrier { deliverer: self.clone(), next_hop, client: None }
+        Carrier { deliverer: self.clone(), next_hop, client: None, connected: None }
     }
 
     /// Ends all sessions that have no work, and keeps none from now on.
@@ -69,12 +69,25 @@ pub struct Carrier {
     deliverer: Deliverer,
     next_hop: NextHop,
     client: Option<Client>,
+    connected: Option<Connected>,
+}
+
+/// A session that was made anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connected {
+    /// How it is protected, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`; `None` in the clear.
+    pub tls: Option<String>,
 }
 
 impl Carrier {
     /// The next hop.
     pub fn next_hop(&self) -> &NextHop {
         &self.next_hop
+    }
+
+    /// The last session that was made anew since this was asked last, for whoever counts.
+    pub fn take_connected(&mut self) -> Option<Connected> {
+        self.connected.take()
     }
 
     /// Makes one attempt. Cancelled, it leaves the recipients without an answer: the message may have been taken.
@@ -101,7 +114,9 @@ impl Carrier {
         }
         let settings = &self.deliverer.settings;
         let addresses = resolve::addresses(&self.next_hop, settings.lookup_timeout).await?;
-        Ok(Client::connect(&self.next_hop, &addresses, &settings.client).await?)
+        let client = Client::connect(&self.next_hop, &addresses, &settings.client).await?;
+        self.connected = Some(Connected { tls: client.tls().map(str::to_owned) });
+        Ok(client)
     }
 
     fn keep(&mut self, client: Client) {

@@ -10,7 +10,7 @@ mod pool;
 mod resolve;
 mod route;
 
-pub use deliver::{Carrier, Deliverer, DelivererSettings};
+pub use deliver::{Carrier, Connected, Deliverer, DelivererSettings};
 pub use pace::{Admission, Pace, PaceLimits};
 pub use resolve::Unreachable;
 pub use route::{NoRoute, Route, Routes};

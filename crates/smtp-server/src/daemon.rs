@@ -217,7 +217,11 @@ async fn watch_certificates(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         let Some(certificates) = shared.config().certificates.clone() else { continue };
-        let reloaded = tokio::task::spawn_blocking(move || certificates.reload_if_changed()).await;
+        let watched = Arc::clone(&certificates);
+        let reloaded = tokio::task::spawn_blocking(move || watched.reload_if_changed()).await;
+        let ends = certificates.ends().into_iter();
+        let ends = ends.filter_map(|(chain, end)| Some((chain.display().to_string(), end?)));
+        shared.metrics().certificates(ends);
         match reloaded {
             Ok(Ok(true)) => {
                 log::certificates_reloaded();

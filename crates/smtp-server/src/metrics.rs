@@ -53,7 +53,7 @@ struct Inner {
     registry: Registry,
     sessions: Family<ByService, Gauge>,
     sessions_opened: Family<ByService, Counter>,
-    client_connections: Gauge,
+    client_sessions: Counter,
     commands: Family<ByCommand, Counter>,
     rejects: Family<ByReject, Counter>,
     tls: Family<ByTls, Counter>,
@@ -94,10 +94,13 @@ impl Metrics {
         Raised::new(self.inner.sessions.get_or_create_owned(&labels))
     }
 
-    /// Counts a connection that we opened to a next hop. It is open until the guard is dropped.
-    #[must_use = "the connection counts as open only while the guard lives"]
-    pub fn client_connection_opened(&self) -> ConnectionGuard {
-        Raised::new(self.inner.client_connections.clone())
+    /// Counts a session that was made with a next hop. `tls` begins with the name of the version ("TLSv1.3 ..."); `verified`
+    /// says if the next hop proved who it is.
+    pub fn client_connected(&self, tls: Option<&str>, verified: bool) {
+        self.inner.client_sessions.inc();
+        if let Some(version) = tls.and_then(|tls| tls.split(' ').next()) {
+            self.tls(Direction::Out, version, verified);
+        }
     }
 
     /// Counts an attempt that begins. It is under way until the guard is dropped.
@@ -174,9 +177,9 @@ impl Metrics {
         level(&self.inner.attempts.get_or_create(&ByClass { class }))
     }
 
-    /// How many connections to next hops are open now.
-    pub fn client_connections_open(&self) -> u64 {
-        level(&self.inner.client_connections)
+    /// How many sessions were made with next hops since the start.
+    pub fn client_sessions(&self) -> u64 {
+        self.inner.client_sessions.get()
     }
 
     /// How many recipients have come to this result since the start.
@@ -243,7 +246,7 @@ impl Inner {
             registry: Registry::default(),
             sessions: Family::default(),
             sessions_opened: Family::default(),
-            client_connections: Gauge::default(),
+            client_sessions: Counter::default(),
             commands: Family::default(),
             rejects: Family::default(),
             tls: Family::default(),
@@ -282,7 +285,7 @@ impl Inner {
     }
 
     fn register_deliveries(&self, registry: &mut Registry) {
-        registry.register("client_connections", "Connections to next hops open now", self.client_connections.clone());
+        registry.register("client_sessions", "Sessions made with next hops", self.client_sessions.clone());
         registry.register("attempts", "Attempts under way now", self.attempts.clone());
         registry.register("deliveries", "Recipients, by how an attempt ended", self.deliveries.clone());
         let help = "Time from the receipt of a message to its end for a recipient";
@@ -383,8 +386,6 @@ pub struct Raised {
 
 /// A session that is open.
 pub type SessionGuard = Raised;
-/// A connection to a next hop that is open.
-pub type ConnectionGuard = Raised;
 /// An attempt that is under way.
 pub type AttemptGuard = Raised;
 

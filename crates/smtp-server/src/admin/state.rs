@@ -161,7 +161,7 @@ fn counters(metrics: &Metrics) -> BTreeMap<String, u64> {
         ("smtp.message.accepted".to_owned(), by_service(Metrics::messages_received)),
         ("mda.running".to_owned(), metrics.attempts_under_way(DeliveryClass::Local)),
         ("mta.running".to_owned(), metrics.attempts_under_way(DeliveryClass::Remote)),
-        ("mta.session".to_owned(), metrics.client_connections_open()),
+        ("mta.session.total".to_owned(), metrics.client_sessions()),
         ("bounce.total".to_owned(), metrics.dsns(DsnKind::Failed)),
         ("bounce.delayed".to_owned(), metrics.dsns(DsnKind::Delayed)),
     ]);

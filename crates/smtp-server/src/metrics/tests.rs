@@ -97,6 +97,7 @@ fn everything(metrics: &Metrics) {
         metrics.tls(direction, "TLSv1.3", true);
         metrics.tls_failed(direction);
     }
+    metrics.client_connected(Some("TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), false);
     metrics.dsn(DsnKind::Delayed);
     metrics.config_reload(ReloadResult::Failed);
     metrics.panicked();
@@ -139,6 +140,8 @@ fn names_are_the_documented_ones() {
         "smtp_server_commands_total{verb=\"rcpt\",class=\"5\"} 1",
         "smtp_server_rejects_total{stage=\"rcpt\",code=\"550\"} 1",
         "smtp_server_tls_total{dir=\"in\",version=\"1.3\",verified=\"yes\"} 1",
+        "smtp_server_tls_total{dir=\"out\",version=\"1.2\",verified=\"no\"} 1",
+        "smtp_server_client_sessions_total 1",
         "smtp_server_received_bytes_total 2468",
         "smtp_server_deliveries_total{result=\"deferred\",class=\"remote\"} 1",
         "smtp_server_delivery_seconds_count 6",

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::FutureExt;
-use smtp_delivery::Carrier;
+use smtp_client::TlsMode;
+use smtp_delivery::{Carrier, Connected};
 use smtp_mail::{Attempt, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::EnhancedStatus;
 use smtp_queue::{Lane, Lease, Settlement};
@@ -89,7 +90,12 @@ impl Worker {
             Some(carrier) if carrier.next_hop() == next_hop => carrier,
             other => other.insert(self.shared.deliverer().carrier(next_hop.clone())),
         };
-        carrier.attempt(attempt).await.map_err(|unreachable| unreachable.result())
+        let outcomes = carrier.attempt(attempt).await;
+        if let Some(Connected { tls }) = carrier.take_connected() {
+            let verified = matches!(carrier.next_hop().tls, TlsMode::Verify(_));
+            self.shared.metrics().client_connected(tls.as_deref(), verified);
+        }
+        outcomes.map_err(|unreachable| unreachable.result())
     }
 
     async fn local(&self) -> Option<bool> {
