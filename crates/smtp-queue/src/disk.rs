@@ -78,3 +78,6 @@ impl Disk for RealDisk {
         Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod faults;

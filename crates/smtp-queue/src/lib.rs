@@ -8,6 +8,10 @@
 //! Everything durable passes through one thread, the committer, which takes all that waits as one batch: one write and one
 //! sync of the log for all. What is where on disk, and how it is read back, is told in `docs/queue.md`.
 
+// The unit tests use the same helpers as those in `tests`.
+#[cfg(test)]
+extern crate self as smtp_queue;
+
 pub mod lane;
 pub mod retry;
 pub mod schedule;

@@ -48,6 +48,10 @@ pub struct QueueConfig {
     pub ballast_octets: u64,
     /// What all bodies on their way in may take of memory together; beyond, they go to files earlier. In octets.
     pub body_memory_octets: u64,
+    /// The length of a segment of the log, in octets; one batch may be longer.
+    pub segment_octets: u64,
+    /// How much longer than three times what is alive the log may be before it is cleaned, in octets.
+    pub log_slack_octets: u64,
     /// What recently committed messages may take of memory, so that a first attempt reads nothing. In octets.
     pub hot_memory_octets: u64,
 }
@@ -71,6 +75,8 @@ impl QueueConfig {
             free_octets_min: 64 << 20,
             ballast_octets: 16 << 20,
             body_memory_octets: 64 << 20,
+            segment_octets: 64 << 20,
+            log_slack_octets: 256 << 20,
             hot_memory_octets: 32 << 20,
         }
     }
@@ -87,7 +93,7 @@ impl QueueConfig {
 /// much: call those where blocking is allowed.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     committer: Arc<CommitterHandle>,
 }
 

@@ -232,7 +232,7 @@ async fn holds_do_not_expire_and_are_released(bench: Bench) {
 async fn one_recipient_is_removed_alone(bench: Bench) {
     let id = bench.send("alice@example.org", &["bob@example.net", "eve@example.net", "x@example.com"], "x\r\n").await;
     let only = |number| Selector {
-        ids: Some(vec![IdSelector::Recipient(RecipientId { message: id, number })]),
+        ids: Some([IdSelector::Recipient(RecipientId { message: id, number })].into()),
         ..Selector::default()
     };
     let report = bench.queue.control(&only(1), Act::Remove, now()).await.unwrap();

@@ -36,6 +36,8 @@ mod open;
 mod record;
 mod replay;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use hot::HotContent;
 use index::Index;

@@ -34,8 +34,9 @@ pub(super) enum CleanError {
 }
 
 /// The cleaner and the segment that it is at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cleaner {
+    slack_octets: u64,
     job: Option<Job>,
 }
 
@@ -91,6 +92,11 @@ pub(super) fn place_of(record: &Record, position: LogPosition) -> Place {
 }
 
 impl Cleaner {
+    /// A cleaner that lets the log be so much longer than it need be.
+    pub(super) fn new(slack_octets: u64) -> Self {
+        Self { slack_octets, job: None }
+    }
+
     /// Whether there is more to do at once.
     pub(super) fn is_at_work(&self) -> bool {
         self.job.is_some()
@@ -107,7 +113,7 @@ impl Cleaner {
         tight: bool,
     ) -> Result<Copies, CleanError> {
         if self.job.is_none() {
-            self.job = begin(segments, ledger, log_end, tight)?;
+            self.job = self.begin(segments, ledger, log_end, tight)?;
         }
         let Some(job) = &mut self.job else {
             return Ok(Copies::default());
@@ -136,6 +142,26 @@ impl Cleaner {
         Ok(Copies(copies))
     }
 
+    fn begin(
+        &self,
+        segments: &Segments,
+        ledger: &Ledger,
+        log_end: LogPosition,
+        tight: bool,
+    ) -> Result<Option<Job>, CleanError> {
+        let Some((segment, alive)) = ledger.oldest().filter(|(segment, _)| *segment < log_end.segment) else {
+            return Ok(None);
+        };
+        if alive == 0 {
+            return Ok(Some(Job { segment, reader: None, damaged: false }));
+        }
+        if !ledger.is_bloated(self.slack_octets, tight) {
+            return Ok(None);
+        }
+        let reader = SegmentReader::new(segments.file(segment)?, LogPosition::new(segment, 0), None)?;
+        Ok(Some(Job { segment, reader: Some(reader), damaged: false }))
+    }
+
     /// Leaves the segment behind once nothing in it is alive.
     pub(super) fn leave_behind(&mut self, layer: &mut Layer, ledger: &Ledger, segments: &Segments) {
         let Some(job) = self.job.take_if(|job| job.reader.is_none() && ledger.alive_in(job.segment) == 0) else {
@@ -150,20 +176,6 @@ impl Cleaner {
             Leftover::Segment(job.segment)
         });
     }
-}
-
-fn begin(segments: &Segments, ledger: &Ledger, log_end: LogPosition, tight: bool) -> Result<Option<Job>, CleanError> {
-    let Some((segment, alive)) = ledger.oldest().filter(|(segment, _)| *segment < log_end.segment) else {
-        return Ok(None);
-    };
-    if alive == 0 {
-        return Ok(Some(Job { segment, reader: None, damaged: false }));
-    }
-    if !ledger.is_bloated(tight) {
-        return Ok(None);
-    }
-    let reader = SegmentReader::new(segments.file(segment)?, LogPosition::new(segment, 0), None)?;
-    Ok(Some(Job { segment, reader: Some(reader), damaged: false }))
 }
 
 impl Job {

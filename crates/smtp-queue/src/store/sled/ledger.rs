@@ -8,13 +8,8 @@ use crate::row::{BodyPlace, MessageRow};
 use crate::shared::content_octets;
 use crate::store::Usage;
 
-/// The log is cleaned when it is longer than so many times what is alive, and
+/// The log is cleaned when it is longer than so many times what is alive, and the slack.
 const LOG_TO_ALIVE_MAX: u64 = 3;
-/// so much more.
-const LOG_SLACK_OCTETS: u64 = 256 << 20;
-
-/// With room on the disk running short: longer by this than one and a quarter times what is alive.
-const LOG_SLACK_TIGHT_OCTETS: u64 = 64 << 20;
 
 /// Counts of what is alive.
 #[derive(Debug, Default)]
@@ -99,11 +94,11 @@ impl Ledger {
         self.state().segments.get(&segment).map_or(0, |counts| counts.alive)
     }
 
-    /// Whether the log is so much longer than what is alive in it that copying pays. Earlier where room is short.
-    pub(super) fn is_bloated(&self, tight: bool) -> bool {
+    /// Whether the log is so much longer than what is alive in it that copying pays. Sooner where room is short.
+    pub(super) fn is_bloated(&self, slack_octets: u64, tight: bool) -> bool {
         let state = self.state();
-        let usual = state.alive_octets * LOG_TO_ALIVE_MAX + LOG_SLACK_OCTETS;
-        let short = state.alive_octets * 5 / 4 + LOG_SLACK_TIGHT_OCTETS;
+        let usual = state.alive_octets * LOG_TO_ALIVE_MAX + slack_octets;
+        let short = state.alive_octets * 5 / 4 + slack_octets / 4;
         state.log_octets > if tight { short } else { usual }
     }
 

@@ -16,9 +16,6 @@ pub(super) use write::{AppendError, Log};
 
 use crate::codec::{DecodeError, Decoder, Encode};
 
-/// The length that a segment does not grow beyond, unless one record alone is longer.
-pub(super) const SEGMENT_OCTETS: u64 = 64 << 20;
-
 /// A place in the log. Places are ordered as they were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct LogPosition {

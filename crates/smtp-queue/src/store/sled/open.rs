@@ -63,8 +63,9 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     let segments = Arc::new(Segments::new(directory.join(LOG)));
     let index = Arc::new(Index::new(Arc::clone(&disk), directory.clone(), database, meta.unwrap_or_default()));
     let flusher = index.start_flushing().map_err(|source| OpenError::Thread { source })?;
+    let log_at = |end, next| Log::new(Arc::clone(&disk), Arc::clone(&segments), config.segment_octets, end, next);
     let mut writer = Writer {
-        log: Log::new(Arc::clone(&disk), Arc::clone(&segments), LogPosition::default(), 1),
+        log: log_at(LogPosition::default(), 1),
         directory: directory.clone(),
         segments: Arc::clone(&segments),
         index: Arc::clone(&index),
@@ -72,7 +73,7 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
         ledger: Arc::new(Ledger::default()),
         hot: Arc::new(HotContent::new(config.hot_memory_octets)),
         pauses: Vec::new(),
-        cleaner: Cleaner::default(),
+        cleaner: Cleaner::new(config.log_slack_octets),
         ballast: Ballast::new(directory.join("ballast"), config.ballast_octets),
         free_octets_min: config.free_octets_min,
         lock: Arc::clone(&lock),
@@ -85,7 +86,7 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
         // What the mark asks for is done.
         remove_if_there(&directory.join(REBUILD_MARK))?;
     }
-    writer.log = Log::new(Arc::clone(&disk), Arc::clone(&segments), replayed.end, replayed.next_segment);
+    writer.log = log_at(replayed.end, replayed.next_segment);
     writer.pauses = index.pauses().map_err(read_error)?;
     count(&segments, &index, &writer.ledger)?;
     report.orphan_bodies = remove_orphans(&directory, &index)?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use smtp_mail::MessageId;
 
-use super::{LogPosition, SEGMENT_OCTETS, Segments};
+use super::{LogPosition, Segments};
 use crate::disk::Disk;
 use crate::store::sled::record::{HEAD_OCTETS, Record, RecordKind};
 
@@ -36,6 +36,8 @@ pub(crate) enum AppendError {
 pub(crate) struct Log {
     disk: Arc<dyn Disk>,
     segments: Arc<Segments>,
+    /// The length that a segment does not grow beyond, unless one batch alone is longer.
+    segment_octets: u64,
     /// `None` at the start and after a failed write: nothing is written behind octets of unknown state.
     open: Option<OpenSegment>,
     /// The number of the next segment.
@@ -57,10 +59,11 @@ impl Log {
     pub(in crate::store::sled) fn new(
         disk: Arc<dyn Disk>,
         segments: Arc<Segments>,
+        segment_octets: u64,
         end: LogPosition,
         next: u32,
     ) -> Self {
-        Self { disk, segments, open: None, next, end }
+        Self { disk, segments, segment_octets, open: None, next, end }
     }
 
     /// Where the next record goes, or would go but for a new segment.
@@ -75,7 +78,7 @@ impl Log {
         records: &[Record],
     ) -> Result<Vec<LogPosition>, AppendError> {
         let octets: u64 = records.iter().map(|record| record.octets() as u64).sum();
-        if u64::from(self.end.offset) + octets > SEGMENT_OCTETS {
+        if u64::from(self.end.offset) + octets > self.segment_octets {
             self.open = None;
         }
         let positions = self.write(standing, records)?;

@@ -1,0 +1,108 @@
+//! Cleaning: what is alive stays, the rest goes.
+
+use super::*;
+
+#[tokio::test]
+async fn segments_in_which_nothing_is_alive_go() {
+    let yard = Yard::with_short_segments();
+    let (queue, _) = yard.open();
+    for _ in 0..100 {
+        send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
+        attempt_all(&queue, now(), RecipientChange::Delivered).await;
+    }
+    settle_down(&queue).await;
+    assert!(queue.stats(now()).log_octets < 100_000, "{:?}", queue.stats(now()));
+    queue.close();
+    drop(queue);
+    assert!(yard.segments().len() <= 2, "{:?}", yard.segments());
+}
+
+/// Waits until the committer has nothing left to clean: a commit finds it done.
+async fn settle_down(queue: &Queue) {
+    for _ in 0..40 {
+        send(queue, "bob@example.net", "x").await;
+        attempt_all(queue, now(), RecipientChange::Delivered).await;
+    }
+}
+
+#[tokio::test]
+async fn cleaning_under_load_moves_what_is_alive() {
+    let yard = Yard::with_short_segments();
+    let (queue, _) = yard.open();
+    let mut alive = Vec::new();
+    let mut random = fastrand::Rng::with_seed(7);
+    for number in 0..400 {
+        let body = format!("{number} ") + &"x".repeat(random.usize(..2_000));
+        if number % 20 == 0 {
+            alive.push((send(&queue, "bob@held.example", &body).await, body));
+        } else {
+            send(&queue, "bob@example.net", &body).await;
+            let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
+            let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
+            queue.settle(settled).await.unwrap();
+        }
+    }
+    // A lease holds on to what it reads, though its segment goes.
+    let lease = queue.lease(&crate::Lane::new("held.example"), now(), 1).remove(0);
+    for _ in 0..100 {
+        send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
+        let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
+        let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
+        queue.settle(settled).await.unwrap();
+    }
+    let content = &lease.attempt().content;
+    assert_eq!(content.chunk(content.header().len() as u64, 10_000).unwrap(), alive[0].1);
+    drop(lease);
+    let stats = queue.stats(now());
+    assert!(stats.log_octets < 8 * stats.content_octets + (200 << 10), "{stats:?}");
+    for (id, body) in &alive {
+        assert_eq!(body_of(&queue, *id).unwrap(), *body);
+    }
+    queue.close();
+    drop(queue);
+    let before = yard.rows();
+    assert!(!yard.segments()[0].ends_with("00000001.seg"));
+    let (queue, report) = yard.rebuild();
+    assert!(report.damage.is_empty());
+    for (id, body) in &alive {
+        assert_eq!(body_of(&queue, *id).unwrap(), *body);
+    }
+    queue.close();
+    drop(queue);
+    assert_eq!(yard.rows(), before);
+}
+
+#[tokio::test]
+async fn a_damaged_segment_goes_into_quarantine_and_its_messages_are_held() {
+    let yard = Yard::with_short_segments();
+    let (queue, _) = yard.open();
+    let sound = send(&queue, "bob@held.example", "a sound body\r\n").await;
+    let damaged = send(&queue, "bob@held.example", "a body to be damaged\r\n").await;
+    let headless = send(&queue, "bob@held.example", "a body without a head\r\n").await;
+    let segment = yard.segments()[0].clone();
+    let mut octets = std::fs::read(&segment).unwrap();
+    let find = |text: &[u8]| octets.windows(text.len()).position(|window| window == text).unwrap();
+    let (in_body, in_head) = (find(b"to be damaged"), find(&headless.as_raw().to_be_bytes()));
+    octets[in_body] ^= 1;
+    octets[in_head] ^= 1;
+    std::fs::write(&segment, &octets).unwrap();
+    for _ in 0..100 {
+        send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
+        let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
+        let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
+        queue.settle(settled).await.unwrap();
+    }
+    queue.close();
+    drop(queue);
+    let in_quarantine = yard.path().join("quarantine").join(segment.file_name().unwrap());
+    assert!(!segment.exists() && std::fs::read(&in_quarantine).unwrap().starts_with(&octets));
+    let before = yard.rows();
+    let (queue, _) = yard.rebuild();
+    let held = queue.find(&Selector { held: Some(true), ..Selector::default() }, crate::Page::ALL, now()).unwrap();
+    assert_eq!(held.iter().map(|view| view.id.message).collect::<Vec<_>>(), [damaged, headless]);
+    assert_eq!(body_of(&queue, sound).unwrap(), "a sound body\r\n");
+    assert!(body_of(&queue, damaged).is_none() && body_of(&queue, headless).is_none());
+    queue.close();
+    drop(queue);
+    assert_eq!(yard.rows(), before);
+}
