@@ -190,7 +190,7 @@ async fn hold(bench: &Bench, until: Option<Duration>) -> ControlReport {
 async fn what_was_delivered_stays_delivered_though_held_meanwhile(bench: Bench) {
     bench.send("alice@example.org", &["bob@example.net", "eve@example.net"], "x\r\n").await;
     let lease = bench.lease_one(now());
-    assert_eq!(hold(&bench, None).await, ControlReport { matched: 1, changed: 1 });
+    assert_eq!(hold(&bench, None).await, ControlReport { matched: 2, changed: 2 });
     let outcomes = vec![outcome(1, DELIVERED), outcome(2, RecipientChange::Deferred { due: now() + seconds(60) })];
     let settlement = Settlement { lease, outcomes, reports: Vec::new(), notice_sent: false };
     assert_eq!(bench.queue.settle(vec![settlement]).await.unwrap(), [Settled::Superseded]);
