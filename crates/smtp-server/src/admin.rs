@@ -13,7 +13,7 @@ mod tests;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::connect_info::{ConnectInfo, Connected};
@@ -24,6 +24,7 @@ use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use smtp_admin::REQUEST_OCTETS_MAX;
 use tokio::net::UnixListener;
+use tokio::sync::oneshot;
 
 pub use self::peer::{Admission, Group, Peer};
 pub use self::socket::{AdminSocket, BindError, SocketConfig};
@@ -31,7 +32,10 @@ pub use self::socket::{AdminSocket, BindError, SocketConfig};
 use self::answer::Refusal;
 use crate::control::Control;
 
-/// Serves the API until `shutdown` is done; requests under way are finished.
+/// How long requests under way may take when the daemon stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Serves the API until `shutdown` is done; requests under way may take a moment longer.
 ///
 /// # Errors
 /// The socket fails.
@@ -42,7 +46,21 @@ pub async fn serve(
 ) -> io::Result<()> {
     let AdminSocket { admission, file, listener } = socket;
     let router = router(control, Arc::new(admission)).into_make_service_with_connect_info::<Caller>();
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown).await;
+    let (stop, stopped) = oneshot::channel();
+    let stopping = async {
+        shutdown.await;
+        let _ = stop.send(());
+    };
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stopping);
+    // Somebody who reads a long list slowly does not hold up the end of the daemon.
+    let out_of_time = async {
+        let _ = stopped.await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        () = out_of_time => Ok(()),
+    };
     drop(file);
     served
 }

@@ -382,6 +382,22 @@ async fn the_socket_goes_when_the_server_stops() {
     assert!(matches!(fixture.client.status().await, Err(ClientError::NotRunning { .. })));
 }
 
+/// A list that nobody reads on, longer than the buffers of the socket, does not hold up the end.
+#[tokio::test]
+async fn a_reader_that_has_stalled_is_left_behind() {
+    let mut fixture = Fixture::start();
+    for _ in 0..2000 {
+        fixture.message("<a@example.org>", &["<b@example.net>"]).await;
+    }
+    let mut entries = fixture.client.find(&Selector::default()).await.unwrap();
+    assert!(entries.next().await.unwrap().is_some());
+    tokio::time::pause();
+    fixture.stop.take().unwrap().send(()).unwrap();
+    (&mut fixture.served).await.unwrap().unwrap();
+    assert!(!fixture.socket().exists());
+    drop(entries);
+}
+
 /// The mode of a socket can be loosened by hand; a stranger is turned away all the same.
 #[tokio::test]
 async fn a_stranger_is_turned_away_from_every_path() {
