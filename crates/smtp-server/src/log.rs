@@ -20,8 +20,8 @@ pub use self::daemon::{
     reloaded, started, stopped,
 };
 pub use self::event::{
-    Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, closed, connected, delay_notice,
-    message_done, received, refused, tls_established,
+    Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, bounced, closed, connected,
+    delay_notice, received, refused, tls_established,
 };
 pub use self::layer::{LogError, LogLayer, flush, install};
 pub use self::output::LineQueue;

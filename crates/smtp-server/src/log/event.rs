@@ -219,9 +219,9 @@ pub fn delay_notice(message: MessageId, report: MessageId) {
     info!(event = "delay_notice", message = %message, report = %report);
 }
 
-/// A message has left the queue: nothing is owed for it any more. `report` is the DSN that its failures made.
-pub fn message_done(message: MessageId, report: Option<MessageId>) {
-    info!(event = "done", message = %message, report = report.map(shown));
+/// A failure report has been put into the queue for a message.
+pub fn bounced(message: MessageId, report: MessageId) {
+    info!(event = "bounced", message = %message, report = %report);
 }
 
 /// What somebody did by the admin socket.

@@ -72,7 +72,8 @@ fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>,
         .map(|r| (r.number, &r.report))
         .collect();
     let report = (!failed.is_empty()).then(|| report(shared, config, &lease, DsnKind::Failed, &failed, now)).flatten();
-    if report.is_some() {
+    if let Some(id) = report.as_ref().and_then(|report| report.id) {
+        log::bounced(lease.id(), id);
         shared.metrics().dsn(metrics::DsnKind::Failed);
     } else if !failed.is_empty() {
         log::not_reported(lease.id(), &lease.attempt().mail.reverse_path, failed.len());
