@@ -16,6 +16,9 @@ use memchr::{memchr, memmem};
 /// The usual limit of a header block, in octets: 256 KiB.
 pub const HEADER_OCTETS_MAX: usize = 256 * 1024;
 
+/// A line is at most so long, without its line end (RFC 5322 §2.1.1): what has no colon by then is no field.
+const LINE_OCTETS_MAX: usize = 998;
+
 const EMPTY_LINE: &[u8] = b"\r\n";
 
 /// Cuts content, as it streams in, into its header block and its body.
@@ -62,10 +65,10 @@ impl HeaderSplitter {
     /// # Errors
     /// The header block is too long; so is every later call.
     pub fn push(&mut self, octets: Bytes) -> Result<Bytes, HeaderTooLong> {
+        self.check_length()?;
         if matches!(self.state, State::Body | State::NoHeader) {
             return Ok(octets);
         }
-        self.check_length()?;
         self.collected.extend_from_slice(&octets);
         let body_octets = self.advance();
         let body = if body_octets <= octets.len() {
@@ -141,19 +144,25 @@ fn begins_with_header(octets: &[u8]) -> Option<bool> {
             return None;
         }
         if octets.starts_with(mbox_line) {
-            let line = memmem::find(octets, b"\r\n")? + 2;
-            return begins_with_field(&octets[line..]);
+            return match memmem::find(octets, EMPTY_LINE) {
+                Some(end) => begins_with_field(&octets[end + EMPTY_LINE.len()..]),
+                None => (octets.len() > LINE_OCTETS_MAX).then_some(false),
+            };
         }
     }
     begins_with_field(octets)
 }
 
-/// `field-name ":"`, with the white space before the colon of RFC 5322 §4.5.
+/// `field-name ":"`, with the white space before the colon of RFC 5322 §4.5, on one line. `None` if that takes more
+/// octets; it never takes more than a line has.
 fn begins_with_field(octets: &[u8]) -> Option<bool> {
+    let octets = &octets[..octets.len().min(LINE_OCTETS_MAX)];
     let name = octets.iter().take_while(|octet| is_name_octet(**octet)).count();
     let space = octets[name..].iter().take_while(|octet| is_white_space(**octet)).count();
-    let next = octets.get(name + space)?;
-    Some(name > 0 && *next == b':')
+    match octets.get(name + space) {
+        Some(next) => Some(name > 0 && *next == b':'),
+        None => (octets.len() == LINE_OCTETS_MAX).then_some(false),
+    }
 }
 
 /// `ftext` (RFC 5322 §3.6.8).

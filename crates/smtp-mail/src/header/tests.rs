@@ -103,6 +103,32 @@ fn a_header_without_end_is_refused_in_bounded_memory() {
 }
 
 #[test]
+fn a_header_too_long_that_has_an_end_stays_refused() {
+    let mut splitter = HeaderSplitter::new(10);
+    assert!(splitter.push(Bytes::from_static(b"A: 0123456789\r\n\r\nbody")).is_err());
+    assert!(splitter.push(Bytes::from_static(b"more body")).is_err());
+}
+
+/// What has no end must not be looked through again with every octet that comes.
+#[test]
+fn a_first_line_without_a_colon_is_body_when_it_is_longer_than_lines_are() {
+    for begin in ["", "From "] {
+        let line = format!("{begin}{}", "x".repeat(LINE_OCTETS_MAX));
+        let mut splitter = HeaderSplitter::new(HEADER_OCTETS_MAX);
+        let mut body = Vec::new();
+        for octet in line.bytes() {
+            body.extend_from_slice(&splitter.push(Bytes::copy_from_slice(&[octet])).unwrap());
+        }
+        assert_eq!(body, line.as_bytes(), "it is known to be no header");
+        assert_eq!(splitter.finish(), (HeaderBlock::none(), Bytes::new()));
+    }
+    let longest = format!("{}:\r\n\r\n", "x".repeat(LINE_OCTETS_MAX - 1));
+    assert_eq!(split(&longest), pair(&longest, ""));
+    let longer = format!("x{longest}");
+    assert_eq!(split(&longer), pair("\r\n", &longer));
+}
+
+#[test]
 fn the_body_is_not_copied() {
     let content = Bytes::from_static(b"A: b\r\n\r\nbody");
     let body = HeaderSplitter::new(100).push(content.clone()).unwrap();
