@@ -3,10 +3,10 @@
 //! The octets are those received, CRLF and all, under Return-Path and Delivered-To. What is reported as delivered
 //! survives a power cut. Several messages can be delivered in one call: what can be waited for together is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use smtp_mail::header::HeaderBlock;
@@ -17,11 +17,13 @@ use self::error::{Doing, MailboxError};
 use self::mailbox::{Mailbox, TmpFile};
 use self::name::UniqueNames;
 pub use self::template::{MaildirTemplate, TemplateError};
+use self::together::together;
 
 mod error;
 mod mailbox;
 mod name;
 mod template;
+mod together;
 
 /// What is read from the queue, and written into a file, in one piece.
 const CHUNK_OCTETS: usize = 256 * 1024;
@@ -91,8 +93,8 @@ impl Maildirs {
         attempts.iter().map(&mut outcomes).collect()
     }
 
-    /// Writes all, then makes all durable, then moves all, and waits for each directory once: the first wait for the
-    /// disk takes most of the others along.
+    /// Writes all, then makes all durable, then moves all, and waits for each directory once: so the disk is waited for
+    /// twice, however many there are.
     fn deliver_some(&self, copies: &[MessageCopy<'_>]) -> Vec<DeliveryResult> {
         let mut mailboxes = HashMap::new();
         for user in copies.iter().filter_map(|copy| copy.recipient.user.as_ref()) {
@@ -101,15 +103,14 @@ impl Maildirs {
             }
         }
         let written: Vec<_> = copies.iter().map(|copy| self.write(&mailboxes, *copy)).collect();
-        let synced: Vec<_> = written.into_iter().map(|file| file.and_then(TmpFile::sync)).collect();
+        let synced = together(written, |file| file.and_then(TmpFile::sync));
         let moved: Vec<_> = synced.into_iter().map(|file| file.and_then(TmpFile::move_to_new)).collect();
         // After an error here the file stays in `new`, since it may have been seen there: the message may come twice,
         // and is not lost.
-        let mut durable: HashMap<&Path, Result<(), MailboxError>> = HashMap::new();
-        let settled = moved.into_iter().map(|mailbox| {
-            let mailbox = mailbox?;
-            durable.entry(mailbox.path()).or_insert_with(|| mailbox.sync_new()).clone()
-        });
+        let touched: BTreeMap<_, _> = moved.iter().flatten().map(|mailbox| (mailbox.path(), *mailbox)).collect();
+        let synced = together(touched.into_iter().collect(), |(path, mailbox)| (path, mailbox.sync_new()));
+        let durable: BTreeMap<_, _> = synced.into_iter().collect();
+        let settled = moved.into_iter().map(|mailbox| durable[mailbox?.path()].clone());
         settled.zip(copies).map(|(settled, copy)| result(&settled, copy.recipient)).collect()
     }
 
