@@ -83,7 +83,7 @@ impl ClientTimeouts {
             Timer::Mail | Timer::Command => self.mail,
             Timer::Rcpt => self.rcpt,
             Timer::DataInitiation => self.data_initiation,
-            Timer::DataBlock | Timer::Transmit => self.data_block,
+            Timer::DataBlock | Timer::MailData | Timer::Transmit => self.data_block,
             Timer::DataTermination => self.data_termination,
             Timer::Quit => self.quit,
         }

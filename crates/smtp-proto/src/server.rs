@@ -43,6 +43,9 @@ pub struct ServerTimeouts {
     pub command: Duration,
     /// For the next octets of mail data.
     pub data_block: Duration,
+    /// For all of the mail data: so long, and a millisecond more for each octet of it that has come. What comes more
+    /// slowly is drawn out, not slow.
+    pub mail_data: Duration,
     /// For the TLS handshake.
     pub start_tls: Duration,
     /// For the client to take a piece of output.
@@ -54,6 +57,7 @@ impl Default for ServerTimeouts {
         Self {
             command: Duration::from_mins(5),
             data_block: Duration::from_mins(5),
+            mail_data: Duration::from_mins(30),
             start_tls: Duration::from_mins(2),
             transmit: Duration::from_mins(5),
         }
@@ -176,7 +180,8 @@ impl ServerSession {
                 return Err(NotAwaited);
             }
         };
-        self.state = State::mail_data(envelope, self.message_octets_max());
+        let until = now + self.config.timeouts.mail_data;
+        self.state = State::mail_data(envelope, self.message_octets_max(), until);
         self.progress = now;
         self.send(&replies::START_MAIL_INPUT);
         Ok(())
@@ -330,7 +335,11 @@ impl Session for ServerSession {
             State::Closing(_) => (timeouts.transmit, Timer::Transmit),
             _ if transmitting => (timeouts.transmit, Timer::Transmit),
             State::NoService | State::Ready | State::Transaction(_) => (timeouts.command, Timer::Command),
-            State::MailData(_) | State::Swallowing(_) => (timeouts.data_block, Timer::DataBlock),
+            State::MailData(_) | State::Swallowing(_) => {
+                let next_octets = Deadline { at: self.progress + timeouts.data_block, reason: Timer::DataBlock };
+                let end = self.state.mail_data_until().map(|at| Deadline { at, reason: Timer::MailData });
+                return end.into_iter().chain([next_octets]).min_by_key(|deadline| deadline.at);
+            }
             State::Handshake => (timeouts.start_tls, Timer::StartTls),
             _ => return None,
         };

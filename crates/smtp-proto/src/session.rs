@@ -72,6 +72,8 @@ pub enum Timer {
     DataInitiation,
     /// Client: room to write the next piece of mail data (§4.5.3.2.5). Server: the next octets of mail data.
     DataBlock,
+    /// Server: the end of mail data that comes too slowly.
+    MailData,
     /// Client: the reply to the end of mail data (§4.5.3.2.6).
     DataTermination,
     /// Client: the reply to QUIT.
@@ -93,6 +95,7 @@ impl Timer {
             Self::Rcpt => "rcpt",
             Self::DataInitiation => "data_initiation",
             Self::DataBlock => "data_block",
+            Self::MailData => "mail_data",
             Self::DataTermination => "data_termination",
             Self::Quit => "quit",
             Self::Command => "command",

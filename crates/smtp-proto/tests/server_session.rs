@@ -193,6 +193,28 @@ fn a_session_that_is_closing_does_not_wait_for_ever() {
 }
 
 #[test]
+fn the_more_mail_data_has_come_the_longer_it_may_go_on() {
+    let mut server = Server::new(Limits::default(), 0);
+    server.feed(b"EHLO client.example\r\nMAIL FROM:<>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n");
+    let begun = server.now;
+    for _ in 0..100 {
+        server.now += Duration::from_mins(4);
+        server.feed(&b"x".repeat(240_000));
+        assert_eq!(server.session.handle_timeout(server.now), None);
+    }
+    server.now += Duration::from_mins(4);
+    server.feed(b"x");
+    let deadline = server.session.poll_timeout().unwrap();
+    let until = begun + Duration::from_mins(30) + Duration::from_millis(24_000_001);
+    assert_eq!((deadline.at, deadline.reason), (server.now + Duration::from_mins(5), Timer::DataBlock));
+    while server.now + Duration::from_mins(5) < until {
+        server.now += Duration::from_mins(4);
+        server.feed(b"x");
+    }
+    assert_eq!(server.session.poll_timeout().unwrap().reason, Timer::MailData);
+}
+
+#[test]
 fn an_answer_of_the_wrong_kind_is_not_awaited() {
     let (mut session, mut input, now) = bare_session();
     assert_eq!(session.reply(OK, now), Err(NotAwaited), "nothing was asked yet");

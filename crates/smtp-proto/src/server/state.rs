@@ -1,7 +1,7 @@
 //! All changes of state of a server session: one dispatch, one function per state.
 
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -45,18 +45,50 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct MailData {
     envelope: Box<Envelope>,
-    unstuffer: Unstuffer,
+    intake: Intake,
 }
 
 #[derive(Debug)]
 pub(super) struct Swallowing {
-    unstuffer: Unstuffer,
+    intake: Intake,
     refusal: Reply,
 }
 
+/// Mail data as it comes in, and how long it may go on.
+#[derive(Debug)]
+struct Intake {
+    unstuffer: Unstuffer,
+    until: Instant,
+}
+
+impl Intake {
+    /// By so much the time is longer for each octet that has come: mail data that keeps up 1,000 octets a second is
+    /// never too slow.
+    const TIME_PER_OCTET: Duration = Duration::from_millis(1);
+
+    /// The next piece, and whether any octets were taken for it.
+    fn next_piece(&mut self, input: &mut BytesMut) -> (Option<MailDataPiece>, bool) {
+        let waiting = input.len();
+        let piece = self.unstuffer.next_piece(input);
+        let taken = u32::try_from(waiting - input.len()).unwrap_or(u32::MAX);
+        self.until += Self::TIME_PER_OCTET * taken;
+        (piece, taken > 0)
+    }
+}
+
 impl State {
-    pub(super) fn mail_data(envelope: Box<Envelope>, octets_max: u64) -> Self {
-        Self::MailData(Box::new(MailData { envelope, unstuffer: Unstuffer::new(octets_max) }))
+    pub(super) fn mail_data(envelope: Box<Envelope>, octets_max: u64, until: Instant) -> Self {
+        let intake = Intake { unstuffer: Unstuffer::new(octets_max), until };
+        Self::MailData(Box::new(MailData { envelope, intake }))
+    }
+
+    /// Until when the mail data that is coming in may go on.
+    pub(super) fn mail_data_until(&self) -> Option<Instant> {
+        match self {
+            Self::MailData(mail_data) => Some(mail_data.intake.until),
+            Self::Swallowing(swallowing) => Some(swallowing.intake.until),
+            _ => None,
+        }
     }
 
     /// The envelope of the transaction that is open.
@@ -286,18 +318,18 @@ impl ServerSession {
 
     fn mail_data(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
         let State::MailData(mail_data) = &mut self.state else { return Break(None) };
-        let waiting = input.len();
-        let piece = match mail_data.unstuffer.fault() {
-            None => mail_data.unstuffer.next_piece(input),
+        let (piece, progress) = match mail_data.intake.unstuffer.fault() {
+            None => mail_data.intake.next_piece(input),
             Some(fault) => {
                 self.refuse_content(refusal(fault));
                 return Continue(());
             }
         };
-        if input.len() != waiting {
+        let fault = mail_data.intake.unstuffer.fault();
+        if progress {
             self.progress = now;
         }
-        match (piece, mail_data.unstuffer.fault()) {
+        match (piece, fault) {
             (Some(MailDataPiece::Content(octets)), _) => Break(Some(Event::MailData(octets))),
             (Some(MailDataPiece::End), None) => self.mail_data_end(),
             (Some(MailDataPiece::End), Some(fault)) => {
@@ -316,7 +348,7 @@ impl ServerSession {
     fn mail_data_end(&mut self) -> Flow {
         let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
         self.state = State::MailDataEndAsked(mail_data.envelope);
-        Break(Some(Event::MailDataEnd(mail_data.unstuffer.facts())))
+        Break(Some(Event::MailDataEnd(mail_data.intake.unstuffer.facts())))
     }
 
     /// The content will be refused at its end; until then it is only read.
@@ -324,7 +356,7 @@ impl ServerSession {
         self.state = match std::mem::take(&mut self.state) {
             State::MailData(mail_data) => {
                 self.reset_due = true;
-                State::Swallowing(Box::new(Swallowing { unstuffer: mail_data.unstuffer, refusal }))
+                State::Swallowing(Box::new(Swallowing { intake: mail_data.intake, refusal }))
             }
             other => other,
         };
@@ -332,9 +364,8 @@ impl ServerSession {
 
     fn swallow(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
         let State::Swallowing(swallowing) = &mut self.state else { return Break(None) };
-        let waiting = input.len();
-        let piece = swallowing.unstuffer.next_piece(input);
-        if input.len() != waiting {
+        let (piece, progress) = swallowing.intake.next_piece(input);
+        if progress {
             self.progress = now;
         }
         match piece {
