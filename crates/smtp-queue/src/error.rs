@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::store::{ContentError, ReadError};
+use crate::store::{self, ContentError, ReadError};
 
 /// Why a draft could not be begun or written.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -181,6 +181,26 @@ impl From<ReadError> for FindError {
 
 impl From<ContentError> for FindError {
     fn from(error: ContentError) -> Self {
+        Self { source: Box::new(error) }
+    }
+}
+
+/// Why the queue could not be looked through.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue cannot be read")]
+pub struct CheckError {
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl From<ReadError> for CheckError {
+    fn from(error: ReadError) -> Self {
+        Self { source: Box::new(error) }
+    }
+}
+
+impl From<store::CheckError> for CheckError {
+    fn from(error: store::CheckError) -> Self {
         Self { source: Box::new(error) }
     }
 }

@@ -40,12 +40,12 @@ mod view;
 
 pub use control::{Act, ControlError, ControlReport};
 pub use draft::Draft;
-pub use error::{CommitError, DraftError, FatalError, FindError, OpenError};
+pub use error::{CheckError, CommitError, DraftError, FatalError, FindError, OpenError};
 pub use lane::{Lane, LaneTable};
 pub use lease::{Lease, RecipientChange, RecipientOutcome, SettleError, Settled, Settlement};
 pub use message::{NewDelivery, NewMessage, NewRecipient, NewReport};
 pub use pause::Pause;
-pub use queue::{Queue, QueueConfig, StoreKind};
+pub use queue::{CheckReport, Problem, Queue, QueueConfig, StoreKind};
 pub use report::{Damage, StartReport};
 pub use row::{Hold, HoldCause};
 pub use schedule::{DeliveryId, Overdue, PauseScope, ReadyLane};

@@ -31,7 +31,10 @@ use crate::store::{PreparedBody, QueueStore, ReadError, StoreWriter};
 use crate::view::Health;
 use crate::{OpenError, StartReport};
 
+mod check;
 mod find;
+
+pub use check::{CheckReport, Problem};
 
 /// Where the queue is, and its limits.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ use smtp_mail::{Content, MessageId};
 use crate::body::BodyFile;
 use crate::codec::{DecodeError, Encode};
 use crate::pause::Pause;
+use crate::report::Damage;
 use crate::row::{DeliveryRow, MessageRow};
 use crate::schedule::DeliveryId;
 
@@ -28,6 +29,12 @@ pub(crate) trait QueueStore: Debug + Send + Sync {
 
     /// Calls `visit` with each delivery that is not finished, sorted, behind `after`, until it breaks off.
     fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError>;
+
+    /// Calls `visit` with each message that is not finished, in no order.
+    fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError>;
+
+    /// Looks through everything that the rows are made from.
+    fn check(&self) -> Result<StoreCheck, CheckError>;
 
     /// Header block and body of a message, agreeing with their check sum.
     fn content(&self, row: &MessageRow) -> Result<Content, ContentError>;
@@ -63,6 +70,9 @@ pub(crate) trait StoreWriter: Send {
 
 /// Takes deliveries one by one, until it has enough.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(Arc<DeliveryRow>) -> ControlFlow<()>;
+
+/// Takes messages one by one, until it has enough.
+pub(crate) type VisitMessage<'a> = &'a mut dyn FnMut(Arc<MessageRow>) -> ControlFlow<()>;
 
 /// A change, and whether the next one belongs to it: both are found again, or neither.
 #[derive(Debug)]
@@ -151,6 +161,20 @@ pub(crate) struct Usage {
     pub(crate) log_octets: u64,
     pub(crate) content_octets: u64,
 }
+
+/// What looking through the log came to.
+#[derive(Debug, Default)]
+pub(crate) struct StoreCheck {
+    pub(crate) records: u64,
+    pub(crate) damage: Vec<Damage>,
+    /// Messages whose rows are not what the log says; `None`: something was written meanwhile, and they were not compared.
+    pub(crate) differing: Option<Vec<MessageId>>,
+}
+
+/// Why the log could not be looked through.
+#[derive(Debug, thiserror::Error)]
+#[error("the log could not be looked through")]
+pub(crate) struct CheckError(#[source] pub(crate) Box<dyn std::error::Error + Send + Sync>);
 
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]

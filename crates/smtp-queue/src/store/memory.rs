@@ -10,8 +10,8 @@ use bytes::Bytes;
 use smtp_mail::{Body, Content, MessageId};
 
 use super::{
-    BodyError, Change, ContentError, Grouped, PreparedBody, PreparedMessage, QueueStore, ReadError, StateChange,
-    StoreWriter, Usage, Visit, WriteError,
+    BodyError, Change, CheckError, ContentError, Grouped, PreparedBody, PreparedMessage, QueueStore, ReadError,
+    StateChange, StoreCheck, StoreWriter, Usage, Visit, VisitMessage, WriteError,
 };
 use crate::body::BodyFile;
 use crate::row::{DeliveryRow, MessageRow};
@@ -60,6 +60,16 @@ impl QueueStore for MemoryStore {
         // The visitor may ask for more rows: not under the lock.
         let _ = rows.into_iter().try_for_each(visit);
         Ok(())
+    }
+
+    fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError> {
+        let rows: Vec<_> = self.state().messages.values().map(|(row, ..)| Arc::clone(row)).collect();
+        let _ = rows.into_iter().try_for_each(visit);
+        Ok(())
+    }
+
+    fn check(&self) -> Result<StoreCheck, CheckError> {
+        Ok(StoreCheck::default())
     }
 
     fn content(&self, row: &MessageRow) -> Result<Content, ContentError> {

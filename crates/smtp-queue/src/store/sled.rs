@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use smtp_mail::{Body, Content, MessageId};
 
-use super::{BodyError, ContentError, QueueStore, ReadError, StoreWriter, Usage, Visit};
+use super::{
+    BodyError, CheckError, ContentError, QueueStore, ReadError, StoreCheck, StoreWriter, Usage, Visit, VisitMessage,
+};
 use crate::body::{BodyFile, body_path};
 use crate::disk::Disk;
 use crate::pause::Pause;
@@ -24,6 +26,7 @@ use crate::schedule::DeliveryId;
 use crate::{OpenError, QueueConfig, StartReport};
 
 mod ballast;
+mod check;
 mod clean;
 mod commit;
 mod content;
@@ -100,6 +103,14 @@ impl QueueStore for DiskStore {
 
     fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError> {
         self.index.each_delivery(after, visit)
+    }
+
+    fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError> {
+        self.index.each_message(visit)
+    }
+
+    fn check(&self) -> Result<StoreCheck, CheckError> {
+        check::check(&self.segments, &self.index)
     }
 
     fn content(&self, row: &MessageRow) -> Result<Content, ContentError> {

@@ -3,7 +3,6 @@
 //! The committer puts rows into the upper layer. A thread of its own freezes that layer, has sled write and sync it, and drops
 //! it; what the log holds beyond is replayed at the next start. Readers look into the layers first, from the newest down.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
@@ -19,7 +18,7 @@ use crate::disk::Disk;
 use crate::pause::Pause;
 use crate::row::{DeliveryRow, MessageRow};
 use crate::schedule::DeliveryId;
-use crate::store::{ReadError, Visit, WriteError};
+use crate::store::{ReadError, Visit, VisitMessage, WriteError};
 
 mod database;
 mod flush;
@@ -82,6 +81,11 @@ impl Index {
 
     fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Up to where in the log everything is in the index.
+    pub(super) fn end(&self) -> LogPosition {
+        self.state().pending.end
     }
 
     /// The highest message id that ever was.
@@ -187,10 +191,7 @@ impl Index {
     }
 
     /// Visits every message, in no order.
-    pub(super) fn each_message(
-        &self,
-        visit: &mut dyn FnMut(Arc<MessageRow>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
+    pub(super) fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError> {
         let upper: std::collections::HashMap<MessageId, Slot<MessageRow>> = {
             let state = self.state();
             let layers = state.frozen.as_deref().into_iter().chain([&state.pending]);

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use smtp_mail::MessageId;
 
 use super::log::LogPosition;
+use super::state::Rows;
 use crate::codec::{DecodeError, Decoder, Encode};
 use crate::pause::{Pause, decode_pause, encode_pause};
 use crate::row::{DeliveryRow, MessageRow, ROW_VERSION};
@@ -130,6 +131,32 @@ impl Layer {
         } else {
             self.deliveries.insert(id, Slot::Gone);
         }
+    }
+}
+
+impl Rows for Layer {
+    fn put_message(&mut self, row: MessageRow) {
+        self.put_message(Arc::new(row));
+    }
+
+    fn put_delivery(&mut self, row: DeliveryRow) {
+        self.put_delivery(Arc::new(row));
+    }
+
+    fn remove_message(&mut self, id: MessageId) {
+        self.remove_message(id);
+    }
+
+    fn remove_delivery(&mut self, id: DeliveryId) {
+        self.remove_delivery(id);
+    }
+
+    fn set_pauses(&mut self, pauses: Vec<Pause>) {
+        self.pauses = Some(pauses);
+    }
+
+    fn saw_id(&mut self, id: MessageId) {
+        self.last_id = self.last_id.max(Some(id));
     }
 }
 

@@ -175,7 +175,7 @@ fn bring_up_to_date(segments: &Segments, index: &Index, from: LogPosition) -> Re
         }
         let mut result = Ok(());
         index.apply(end, group.len(), |layer| {
-            result = group.iter().zip(known).try_for_each(|(record, known)| apply(record, |_| known, layer));
+            result = group.iter().zip(known).try_for_each(|(record, known)| apply(record, known, layer));
         });
         result.map_err(decode_error)
     })

@@ -1,11 +1,8 @@
 //! The meta octets of records, and what they mean for rows.
 
-use std::sync::Arc;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use smtp_mail::MessageId;
 
-use super::layer::Layer;
 use super::log::{LogPosition, StoredRecord};
 use super::record::RecordKind;
 use crate::codec::{DecodeError, Decoder, Encode};
@@ -80,55 +77,57 @@ pub(super) fn decode_message(record: &StoredRecord) -> Result<(MessageRow, Vec<D
     Ok((row, deliveries))
 }
 
-/// Does to the rows what a record says. `known` tells whether a message has a row: what is said of others is over.
-pub(super) fn apply(
-    record: &StoredRecord,
-    known: impl FnOnce(MessageId) -> bool,
-    layer: &mut Layer,
-) -> Result<(), DecodeError> {
+/// Where rows are put that are read back from the log.
+pub(super) trait Rows {
+    fn put_message(&mut self, row: MessageRow);
+    fn put_delivery(&mut self, row: DeliveryRow);
+    fn remove_message(&mut self, id: MessageId);
+    fn remove_delivery(&mut self, id: DeliveryId);
+    fn set_pauses(&mut self, pauses: Vec<Pause>);
+    /// An id that was given out once.
+    fn saw_id(&mut self, id: MessageId);
+}
+
+/// Does to the rows what a record says. `known` tells whether its message has a row: what is said of others is over.
+pub(super) fn apply(record: &StoredRecord, known: bool, rows: &mut impl Rows) -> Result<(), DecodeError> {
     match record.head.kind {
         RecordKind::SegmentStart => {
             let start = decode_segment_start(&record.meta)?;
-            layer.last_id = layer.last_id.max(Some(start.last_id));
-            layer.pauses = Some(start.pauses);
+            rows.saw_id(start.last_id);
+            rows.set_pauses(start.pauses);
         }
         RecordKind::Message | RecordKind::Copied => {
             let (row, deliveries) = decode_message(record)?;
-            layer.put_message(Arc::new(row));
+            rows.put_message(row);
             for delivery in deliveries {
-                layer.put_delivery(Arc::new(delivery));
+                rows.put_delivery(delivery);
             }
         }
-        RecordKind::Settle | RecordKind::Control => apply_change(record, known, layer)?,
+        RecordKind::Settle | RecordKind::Control => apply_change(record, known, rows)?,
         RecordKind::Pauses => {
             let mut input = Decoder::new(&record.meta);
-            layer.pauses = Some(decode_pauses(&mut input)?);
+            rows.set_pauses(decode_pauses(&mut input)?);
             input.finish()?;
         }
     }
     Ok(())
 }
 
-fn apply_change(
-    record: &StoredRecord,
-    known: impl FnOnce(MessageId) -> bool,
-    layer: &mut Layer,
-) -> Result<(), DecodeError> {
+fn apply_change(record: &StoredRecord, known: bool, rows: &mut impl Rows) -> Result<(), DecodeError> {
     let message = record.head.id;
     let mut input = Decoder::new(&record.meta);
     input.version(ROW_VERSION)?;
     let finished = input.flag()?;
-    let known = known(message);
     for _ in 0..input.number()? {
         let id = DeliveryId { message, number: input.number()? };
         match input.optional(|input| DeliveryRow::decode(id, input.framed()?))? {
-            Some(row) if known => layer.put_delivery(Arc::new(row)),
+            Some(row) if known => rows.put_delivery(row),
             Some(_) => {}
-            None => layer.remove_delivery(id),
+            None => rows.remove_delivery(id),
         }
     }
     if finished {
-        layer.remove_message(message);
+        rows.remove_message(message);
     }
     input.finish()
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{META, MetaRow};
 use crate::codec::DecodeError;
@@ -13,6 +14,10 @@ use crate::store::{ReadError, WriteError};
 
 /// What sled may keep in memory; it takes several times as much (its issues 1309, 1388).
 const CACHE_OCTETS: u64 = 16 << 20;
+
+/// How long the lock of a sled that was just closed is waited for, and how often it is tried.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// An open sled.
 #[derive(Debug)]
@@ -60,13 +65,11 @@ impl Database {
             return Err(damaged("it holds blob files".to_owned()));
         }
         let config = ::sled::Config::new().path(directory).cache_capacity(CACHE_OCTETS).flush_every_ms(None);
-        // It panics on some kinds of damage instead of giving an error (its issue 1387).
-        let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|_| damaged("it panicked".to_owned()))?
-            .map_err(|error| match error {
-                ::sled::Error::Io(source) => DatabaseError::Path { path: directory.to_owned(), source },
-                error => damaged(error.to_string()),
-            })?;
+        let db = open_sled(&config).map_err(|error| match error {
+            Some(::sled::Error::Io(source)) => DatabaseError::Path { path: directory.to_owned(), source },
+            Some(error) => damaged(error.to_string()),
+            None => damaged("it panicked".to_owned()),
+        })?;
         let meta = catch_unwind(AssertUnwindSafe(|| db.get([META])))
             .map_err(|_| damaged("it panicked".to_owned()))?
             .map_err(|error| damaged(error.to_string()))?;
@@ -75,6 +78,9 @@ impl Database {
             DecodeError::Malformed => damaged("its row about itself is unreadable".to_owned()),
         })?;
         if meta.is_none() {
+            // So that the next start can tell a new index from one that has lost its rows.
+            let begun = db.insert([META], &MetaRow::default().encode()[..]).and_then(|_| db.flush());
+            begun.map_err(|error| damaged(error.to_string()))?;
             // sled writes some of its files without syncing them; half of one is never read again.
             sync_all(directory).map_err(at_path(directory))?;
         }
@@ -112,6 +118,26 @@ impl Database {
     pub(super) fn write_error(&self, source: io::Error) -> WriteError {
         WriteError::Write { path: self.directory.clone(), source: Arc::new(source) }
     }
+}
+
+/// Opens sled; `None` for an error: it panicked, as it does on some kinds of damage (its issue 1387).
+fn open_sled(config: &::sled::Config) -> Result<::sled::Db, Option<::sled::Error>> {
+    let give_up = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            // Its threads let go of its lock a moment after it was closed. Ours is held, so it is nobody else.
+            Ok(Err(::sled::Error::Io(error))) if is_locked(&error) && Instant::now() < give_up => {
+                std::thread::park_timeout(LOCK_LOOK_EVERY);
+            }
+            Ok(result) => return result.map_err(Some),
+            Err(_) => return Err(None),
+        }
+    }
+}
+
+fn is_locked(error: &io::Error) -> bool {
+    // It wraps the error of the system into a text.
+    error.kind() == io::ErrorKind::WouldBlock || error.to_string().contains("could not acquire lock")
 }
 
 /// A kill while sled opens leaves `snap.*.generating`, which it then takes for its newest snapshot, and never opens again
