@@ -295,10 +295,15 @@ impl Queue {
     /// The lanes in which something may be attempted now, the longest waiting first. None while the log cannot be written:
     /// what is delivered then could not be noted.
     pub fn ready(&self, now: SystemTime) -> Vec<ReadyLane> {
+        self.first_ready(now, usize::MAX)
+    }
+
+    /// The first of these lanes, at most so many: for a caller that cannot work in all of them.
+    pub fn first_ready(&self, now: SystemTime, at_most: usize) -> Vec<ReadyLane> {
         if self.shared.trouble().is_some() {
             return Vec::new();
         }
-        self.shared.schedule().ready(now)
+        self.shared.schedule().ready(now, at_most)
     }
 
     /// Takes out what is due in a lane, of at most so many messages.

@@ -97,11 +97,13 @@ impl Schedule {
         true
     }
 
-    /// The lanes in which something is due and may be leased, the longest waiting first. O(what is returned).
-    pub fn ready(&mut self, now: SystemTime) -> Vec<ReadyLane> {
+    /// The lanes in which something is due and may be leased, the longest waiting first; at most so many. O(what is
+    /// returned).
+    pub fn ready(&mut self, now: SystemTime, at_most: usize) -> Vec<ReadyLane> {
         let now = self.advance(now);
         self.lanes
             .awake(now)
+            .take(at_most)
             .map(|lane| {
                 let counted = if self.lanes.rest(lane) == Rest::Open { Self::DUE_COUNTED_MAX } else { 1 };
                 let due = self.queue.range(lane_range(lane, now)).take(counted).count();
@@ -308,6 +310,12 @@ impl Schedule {
     /// The lane of a destination, by the present table.
     pub fn lane_of(&self, destination: &Destination) -> Lane {
         self.lanes.table().lane_of(destination)
+    }
+
+    /// How many deliveries are due, also in lanes that are at rest. O(deliveries).
+    pub fn due(&self, now: SystemTime) -> usize {
+        let now = self.clock.now(now);
+        self.queue.iter().filter(|key| key.due <= now).count()
     }
 
     /// How many there are of each. O(lanes).

@@ -99,7 +99,10 @@ impl Runner {
     fn start_workers(&mut self, now: SystemTime) {
         let config = self.shared.config();
         self.pace.set_limits(pace_limits(&config));
-        for ready in self.shared.queue().ready(now) {
+        // Of one lane more than there may be sessions, one at least has none. Looking at all would cost a pass over
+        // every lane whenever a worker ends: a mailing list has thousands of them due at once.
+        let lanes_max = config.delivery.sessions.saturating_add(2);
+        for ready in self.shared.queue().first_ready(now, lanes_max) {
             if ready.lane.is_local() {
                 let wanted = ready.due.div_ceil(attempt::LOCAL_BATCH).min(config.delivery.local_deliveries);
                 while self.local < wanted {

@@ -73,9 +73,8 @@ impl Queue {
     /// Counts and sizes. Reads nothing from disk.
     pub fn stats(&self, now: SystemTime) -> QueueStats {
         let (counts, due) = {
-            let mut schedule = self.shared.schedule();
-            let due = schedule.ready(now).iter().map(|lane| lane.due as u64).sum();
-            (schedule.counts(), due)
+            let schedule = self.shared.schedule();
+            (schedule.counts(), schedule.due(now) as u64)
         };
         let usage = self.shared.store.usage();
         QueueStats {

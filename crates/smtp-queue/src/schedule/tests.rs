@@ -57,7 +57,7 @@ fn due_deliveries_of_one_message_in_one_lane_are_one_lease() {
     assert_eq!(messages(&leases), [1, 2]);
     assert_eq!(leases[0].numbers, [1, 2]);
     assert!(schedule.lease(&lane("hop"), at(0), 10).is_empty(), "nothing is leased twice");
-    assert_eq!(schedule.ready(at(0)), [ReadyLane { lane: Lane::local(), due: 1 }]);
+    assert_eq!(schedule.ready(at(0), usize::MAX), [ReadyLane { lane: Lane::local(), due: 1 }]);
     assert_eq!(schedule.counts().leased, 3);
 }
 
@@ -68,8 +68,10 @@ fn the_longest_due_goes_first() {
         insert(&mut schedule, id(message, 1), &to_domain("a.example"), due);
     }
     insert(&mut schedule, id(4, 1), &to_domain("b.example"), 5);
-    let ready: Vec<_> = schedule.ready(at(100)).into_iter().map(|ready| (ready.lane, ready.due)).collect();
+    let ready: Vec<_> = schedule.ready(at(100), usize::MAX).into_iter().map(|ready| (ready.lane, ready.due)).collect();
     assert_eq!(ready, [(lane("b.example"), 1), (lane("a.example"), 3)]);
+    assert_eq!(schedule.ready(at(100), 1), [ReadyLane { lane: lane("b.example"), due: 1 }]);
+    assert_eq!((schedule.due(at(4)), schedule.due(at(20)), schedule.due(at(100))), (0, 3, 4));
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [2, 3]);
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [1]);
 }
@@ -99,16 +101,16 @@ fn a_resting_lane_gives_one_probe_a_step() {
     insert(&mut schedule, id(9, 1), &to_domain("live.example"), 0);
     let dead = lane("dead.example");
     assert!(schedule.rest_lane(&dead, at(60)));
-    assert_eq!(schedule.ready(at(59)), [ReadyLane { lane: lane("live.example"), due: 1 }]);
+    assert_eq!(schedule.ready(at(59), usize::MAX), [ReadyLane { lane: lane("live.example"), due: 1 }]);
     assert!(schedule.lease(&dead, at(59), 10).is_empty());
     assert_eq!(messages(&schedule.lease(&lane("live.example"), at(59), 10)), [9]);
     let probe = schedule.lease(&dead, at(60), 10);
     assert_eq!(messages(&probe), [1]);
-    assert!(schedule.lease(&dead, at(61), 10).is_empty() && schedule.ready(at(61)).is_empty());
+    assert!(schedule.lease(&dead, at(61), 10).is_empty() && schedule.ready(at(61), usize::MAX).is_empty());
     // The probe has failed.
     schedule.rest_lane(&dead, at(120));
     schedule.defer(id(1, 1), probe[0].lease, at(300));
-    assert!(schedule.ready(at(119)).is_empty());
+    assert!(schedule.ready(at(119), usize::MAX).is_empty());
     assert_eq!(messages(&schedule.lease(&dead, at(120), 10)), [2]);
     // The probe has gone through.
     assert!(schedule.wake_lane(&dead));
@@ -138,7 +140,7 @@ fn a_probe_that_gets_lost_is_followed_by_another() {
         let probe = schedule.lease(&dead, at(60), 10);
         assert_eq!(messages(&probe), [1]);
         assert!(lose(&mut schedule, probe[0].lease));
-        assert_eq!(schedule.ready(at(60)).len(), 1);
+        assert_eq!(schedule.ready(at(60), usize::MAX).len(), 1);
         assert_eq!(schedule.lease(&dead, at(60), 10).len(), 1, "one probe, and no more");
     }
 }
@@ -180,7 +182,7 @@ fn what_is_held_neither_is_tried_nor_expires() {
     insert(&mut schedule, id(1, 1), &to_mailbox(), 0);
     schedule.hold(id(1, 1), Some(at(2_000)));
     assert_eq!(schedule.next_due(at(0)), Some(at(2_000)));
-    assert!(schedule.lease_overdue(at(1_500), 10).is_empty() && schedule.ready(at(1_500)).is_empty());
+    assert!(schedule.lease_overdue(at(1_500), 10).is_empty() && schedule.ready(at(1_500), usize::MAX).is_empty());
     let (standing, _) = schedule.standing(id(1, 1)).unwrap();
     assert_eq!(standing, Standing::Held { until: Some(at(2_000)) });
     assert_eq!(schedule.lease_overdue(at(2_000), 10)[0].overdue, Some(Overdue::Expired));
@@ -201,7 +203,7 @@ fn a_pause_stops_its_scope_and_ends_in_time() {
         insert(&mut schedule, id(2, 1), &to_domain("b.example"), 0);
         insert(&mut schedule, id(3, 1), &to_mailbox(), 0);
         let lanes = |schedule: &mut Schedule, now| {
-            let mut lanes: Vec<_> = schedule.ready(now).into_iter().map(|ready| ready.lane).collect();
+            let mut lanes: Vec<_> = schedule.ready(now, usize::MAX).into_iter().map(|ready| ready.lane).collect();
             lanes.sort_by_key(|lane| (!lane.is_local(), lane.clone()));
             lanes
         };
@@ -218,10 +220,10 @@ fn a_domain_that_comes_while_it_is_paused_waits() {
     let scope = PauseScope::Domain("a.example".parse().unwrap());
     schedule.pause(&scope, None);
     insert(&mut schedule, id(1, 1), &to_domain("a.example"), 0);
-    assert!(schedule.ready(at(10)).is_empty());
+    assert!(schedule.ready(at(10), usize::MAX).is_empty());
     assert!(schedule.lease(&lane("a.example"), at(10), 1).is_empty());
     assert!(schedule.resume(&scope));
-    assert_eq!(schedule.ready(at(10)).len(), 1);
+    assert_eq!(schedule.ready(at(10), usize::MAX).len(), 1);
 }
 
 #[test]
@@ -232,8 +234,8 @@ fn new_lanes_re_sort_and_keep_the_rests_of_those_that_stay() {
     schedule.rest_lane(&lane("a.example"), at(60));
     let rules = vec![("b.example".parse().unwrap(), lane("hop"))];
     schedule.set_lanes(LaneTable::new(rules, None));
-    assert_eq!(schedule.ready(at(0)), [ReadyLane { lane: lane("hop"), due: 1 }]);
-    assert_eq!(schedule.ready(at(60)).len(), 2);
+    assert_eq!(schedule.ready(at(0), usize::MAX), [ReadyLane { lane: lane("hop"), due: 1 }]);
+    assert_eq!(schedule.ready(at(60), usize::MAX).len(), 2);
     schedule.set_lanes(LaneTable::new(vec![(DomainPattern::ANY, lane("hop"))], None));
     assert_eq!(schedule.lease(&lane("hop"), at(0), 5)[0].numbers, [1, 2]);
     assert_eq!(schedule.standing(id(1, 1)).unwrap(), (Standing::Leased, &lane("hop")));
@@ -247,7 +249,7 @@ fn domains_and_lanes_that_are_empty_are_swept_out() {
         for domain in 0..100 {
             insert(&mut schedule, id(domain, 1), &to_domain(&format!("d{domain}-{round}.example")), 0);
         }
-        assert_eq!(schedule.ready(at(0)).len(), 100);
+        assert_eq!(schedule.ready(at(0), usize::MAX).len(), 100);
         for domain in 0..100 {
             assert!(schedule.remove(id(domain, 1)));
         }

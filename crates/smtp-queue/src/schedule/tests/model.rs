@@ -439,7 +439,8 @@ impl Pair {
         // What has passed may be named by another moment of the past: it means now.
         let passed = |time: Option<SystemTime>| time.map(|time| time.max(self.now));
         assert_eq!(passed(next), passed(expected));
-        let ready: HashMap<_, _> = self.real.ready(self.now).into_iter().map(|ready| (ready.lane, ready.due)).collect();
+        let ready: HashMap<_, _> =
+            self.real.ready(self.now, usize::MAX).into_iter().map(|ready| (ready.lane, ready.due)).collect();
         for lane in self.model.lanes() {
             let due: usize = self.model.leasable(&lane, self.now).values().map(|(_, numbers)| numbers.len()).sum();
             let due = due.min(self.model.allowed(&lane, self.now, usize::MAX));

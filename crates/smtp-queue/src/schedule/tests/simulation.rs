@@ -84,7 +84,7 @@ impl World {
         for lease in overdue {
             self.report(&lease);
         }
-        for ready in self.schedule.ready(self.now) {
+        for ready in self.schedule.ready(self.now, usize::MAX) {
             for lease in self.schedule.lease(&ready.lane, self.now, 20) {
                 for id in ids(&lease) {
                     assert!(self.expires[&id] > self.now, "{id:?} is tried after its expiry");
@@ -243,7 +243,7 @@ fn a_dead_lane_costs_one_probe_a_step_and_delays_no_other() {
             };
             schedule.insert(&new);
         }
-        let ready = schedule.ready(now);
+        let ready = schedule.ready(now, usize::MAX);
         assert_eq!(ready.iter().filter(|ready| ready.lane != dead_lane).count(), 10);
         for ready in ready {
             // The first time nobody knows that the lane is dead.
@@ -262,7 +262,7 @@ fn a_dead_lane_costs_one_probe_a_step_and_delays_no_other() {
                 }
             }
         }
-        assert!(schedule.ready(now).is_empty(), "nothing waits for the dead lane");
+        assert!(schedule.ready(now, usize::MAX).is_empty(), "nothing waits for the dead lane");
     }
     assert_eq!(probes, steps);
     schedule.wake_lane(&dead_lane);
