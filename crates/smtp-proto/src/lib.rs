@@ -36,8 +36,8 @@
 //!
 //! 1. Call [`handle_input`](Session::handle_input) until it gives `None`. Deal with each event, and answer it where it asks,
 //!    before the next call.
-//! 2. Call [`poll_transmit`](Session::poll_transmit) until it gives `None`, and write each piece out whole before the next call.
-//!    If there was any, begin again at 1.
+//! 2. Call [`poll_transmit`](Session::poll_transmit) until it gives `None`, and write out what it gave. If there was any, begin
+//!    again at 1.
 //! 3. Wait for octets (then 1), for the end of the stream ([`handle_eof`](Session::handle_eof)), or for the deadline
 //!    ([`poll_timeout`](Session::poll_timeout), then [`handle_timeout`](Session::handle_timeout)), whichever comes first.
 //! 4. `Closed` is the last event: close the connection.

@@ -4,7 +4,6 @@ mod event;
 mod replies;
 mod state;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,10 +78,19 @@ pub struct ServerSession {
     /// A transaction has gone, and the caller has not been told.
     reset_due: bool,
     output: BytesMut,
-    /// A piece of output is being written by the caller.
-    writing: bool,
+    writing: Writing,
     /// The last progress: timeouts count from here.
     progress: Instant,
+}
+
+/// What the caller does with the output that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writing {
+    Nothing,
+    /// It may still ask for more that leaves in the same group.
+    Given,
+    /// It has asked, and there was no more: when it asks again, the group has left.
+    Leaving,
 }
 
 /// What EHLO or HELO has settled.
@@ -105,7 +113,7 @@ impl ServerSession {
             behind_refusal: false,
             reset_due: false,
             output: BytesMut::new(),
-            writing: false,
+            writing: Writing::Nothing,
             progress: now,
         }
     }
@@ -242,19 +250,6 @@ impl ServerSession {
         self.tls.as_deref()
     }
 
-    /// How the message that is coming in, or would come in, is transmitted: for its trace field.
-    pub fn protocol(&self) -> Protocol {
-        let extended = self.client_hello().is_some_and(|hello| hello.kind != HelloKind::Helo);
-        let utf8 = self.envelope().is_some_and(|envelope| envelope.mail.parameters.smtputf8);
-        match (utf8, extended, self.tls.is_some()) {
-            (true, _, false) => Protocol::Utf8Smtp,
-            (true, _, true) => Protocol::Utf8Smtps,
-            (false, true, false) => Protocol::Esmtp,
-            (false, true, true) => Protocol::Esmtps,
-            (false, false, _) => Protocol::Smtp,
-        }
-    }
-
     fn hello_reply(&self, kind: HelloKind, offered: &Extensions) -> Reply {
         let hostname = self.config.hostname.as_str();
         let reply = match kind {
@@ -319,17 +314,26 @@ impl Session for ServerSession {
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
-        if self.writing || !self.output.is_empty() {
+        if !self.output.is_empty() {
             self.progress = now;
+            self.writing = Writing::Given;
+            // The whole buffer is given away, so an idle session holds none.
+            return Some(std::mem::take(&mut self.output).freeze());
         }
-        self.writing = !self.output.is_empty();
-        // The whole buffer is given away, so an idle session holds none.
-        self.writing.then(|| std::mem::take(&mut self.output).freeze())
+        self.writing = match self.writing {
+            Writing::Given => Writing::Leaving,
+            Writing::Leaving => {
+                self.progress = now;
+                Writing::Nothing
+            }
+            Writing::Nothing => Writing::Nothing,
+        };
+        None
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {
         let timeouts = &self.config.timeouts;
-        let transmitting = self.writing || !self.output.is_empty();
+        let transmitting = self.writing != Writing::Nothing || !self.output.is_empty();
         let (wait, reason) = match self.state {
             State::Closed => return None,
             State::Closing(_) => (timeouts.transmit, Timer::Transmit),
@@ -344,40 +348,5 @@ impl Session for ServerSession {
             _ => return None,
         };
         Some(Deadline { at: self.progress + wait, reason })
-    }
-}
-
-/// How a message came, as the `with` of its Received field says it (RFC 3848, RFC 6531 §4.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// `SMTP`: the client said HELO.
-    Smtp,
-    /// `ESMTP`: the client said EHLO.
-    Esmtp,
-    /// `ESMTPS`: ESMTP over TLS.
-    Esmtps,
-    /// `UTF8SMTP`: ESMTP with SMTPUTF8.
-    Utf8Smtp,
-    /// `UTF8SMTPS`: ESMTP with SMTPUTF8 over TLS.
-    Utf8Smtps,
-}
-
-impl Protocol {
-    /// The registered keyword.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Smtp => "SMTP",
-            Self::Esmtp => "ESMTP",
-            Self::Esmtps => "ESMTPS",
-            Self::Utf8Smtp => "UTF8SMTP",
-            Self::Utf8Smtps => "UTF8SMTPS",
-        }
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

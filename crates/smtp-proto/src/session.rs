@@ -10,10 +10,10 @@ use bytes::{Bytes, BytesMut};
 /// The caller owns the input buffer and follows one law, in a loop:
 ///
 /// 1. [`handle_input`](Self::handle_input) until it returns `None`; each event is dealt with before the next call;
-/// 2. [`poll_transmit`](Self::poll_transmit) for one piece, or for a group of pieces that leave together; write it out
-///    whole, and go on reading meanwhile;
-/// 3. when anything was written or read, begin again at 1: some events (the end of the session, the wish for more mail
-///    data) come only when no output waits;
+/// 2. [`poll_transmit`](Self::poll_transmit) until it returns `None`, or until the group of pieces is as great as a
+///    group may be; write the group out whole, and go on reading meanwhile;
+/// 3. when all of it was written, or anything read, begin again at 1: some events (the end of the session, the wish
+///    for more mail data) come only when no output waits;
 /// 4. at the end of the stream call [`handle_eof`](Self::handle_eof), at the deadline of
 ///    [`poll_timeout`](Self::poll_timeout) call [`handle_timeout`](Self::handle_timeout), and begin again at 1, since
 ///    more than one event may be owed.
@@ -36,8 +36,8 @@ pub trait Session {
     /// Time has passed. Does nothing before the deadline of [`poll_timeout`](Self::poll_timeout).
     fn handle_timeout(&mut self, now: Instant) -> Option<Self::Event>;
 
-    /// The next piece to write, never an empty one. A call says that earlier groups of pieces have been written, which
-    /// is progress (RFC 5321 §4.5.3.2.5).
+    /// The next piece to write, never an empty one. What is given up to a `None` leaves together, as a group; the call
+    /// behind that `None` says that the group has been written, which is progress (RFC 5321 §4.5.3.2.5).
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes>;
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if no octet comes or goes before; `None` while the

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use smtp_proto::server::{CloseReason, Event, Protocol, ServerConfig, ServerSession};
+use smtp_proto::server::{CloseReason, Event, ServerConfig, ServerSession};
 use smtp_proto::{EnhancedStatus, Extensions, Limits, NotAwaited, Reply, ReplyCode, Session, Timer, TlsFacts};
 
 const GREETING: Reply = Reply::without_status(ReplyCode::SERVICE_READY, "mx.example.com");
@@ -181,6 +181,24 @@ fn a_client_that_takes_no_output_is_left() {
     assert_eq!(closed, Some(Event::Closed(CloseReason::Timeout(Timer::Transmit))));
 }
 
+/// A driver asks until there is no more, writes the group, and asks again.
+#[test]
+fn a_group_is_being_written_until_it_is_asked_for_more_a_second_time() {
+    let (mut session, mut input, now) = bare_session();
+    session.handle_input(now, &mut input);
+    session.reply(GREETING, now).unwrap();
+    assert!(session.poll_transmit(now).is_some());
+    assert_eq!(session.poll_transmit(now), None);
+    let deadline = session.poll_timeout().unwrap();
+    assert_eq!((deadline.reason, deadline.at), (Timer::Transmit, now + Duration::from_mins(5)));
+    let written = now + Duration::from_mins(4);
+    assert_eq!(session.poll_transmit(written), None);
+    let deadline = session.poll_timeout().unwrap();
+    assert_eq!((deadline.reason, deadline.at), (Timer::Command, written + Duration::from_mins(5)));
+    assert_eq!(session.poll_transmit(written + Duration::from_mins(1)), None);
+    assert_eq!(session.poll_timeout().unwrap().at, deadline.at, "nothing was written meanwhile");
+}
+
 #[test]
 fn a_session_that_is_closing_does_not_wait_for_ever() {
     let (mut session, mut input, now) = bare_session();
@@ -236,30 +254,6 @@ fn the_end_of_the_stream_is_the_end_while_an_answer_is_due() {
     assert_eq!(session.handle_eof(), Some(Event::Closed(CloseReason::EndOfStream)));
     assert_eq!(session.reply(GREETING, now), Err(NotAwaited));
     assert_eq!(session.poll_transmit(now), None);
-}
-
-#[test]
-fn how_a_message_came_is_named_as_registered() {
-    let named = |hello: &[u8], mail: &[u8], tls: bool| {
-        let now = Instant::now();
-        let config = ServerConfig::new("mx.example.com".parse().unwrap());
-        let mut session = ServerSession::new(Arc::new(config), tls.then(TlsFacts::default), now);
-        let mut input = BytesMut::from(&[hello, b"\r\n", mail, b"\r\n"].concat()[..]);
-        session.handle_input(now, &mut input);
-        session.reply(GREETING, now).unwrap();
-        session.handle_input(now, &mut input);
-        session.hello(Server::offered(), now).unwrap();
-        session.handle_input(now, &mut input);
-        session.reply(OK, now).unwrap();
-        session.protocol()
-    };
-    let (helo, ehlo) = (&b"HELO client.example"[..], &b"EHLO client.example"[..]);
-    let (mail, utf8) = (&b"MAIL FROM:<>"[..], &b"MAIL FROM:<> SMTPUTF8"[..]);
-    assert_eq!(named(helo, mail, false), Protocol::Smtp);
-    assert_eq!(named(ehlo, mail, false).as_str(), "ESMTP");
-    assert_eq!(named(ehlo, mail, true).as_str(), "ESMTPS");
-    assert_eq!(named(ehlo, utf8, false).as_str(), "UTF8SMTP");
-    assert_eq!(named(ehlo, utf8, true).as_str(), "UTF8SMTPS");
 }
 
 #[test]

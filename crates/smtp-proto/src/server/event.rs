@@ -37,7 +37,8 @@ pub enum Event {
     /// The transaction that was open is gone, for whatever cause; what was kept for it can go too. A refusal of mail
     /// data that is still coming in has been chosen and is sent at its true end.
     Reset,
-    /// The session is over and all output has left: close the connection. Always the last event.
+    /// The session is over, and no more output comes: when what was given is written, close the connection. Always the
+    /// last event.
     Closed(CloseReason),
 }
 
