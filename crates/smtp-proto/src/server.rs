@@ -131,7 +131,13 @@ impl ServerSession {
             State::Greeting if accepted => State::Ready,
             State::Greeting => State::NoService,
             State::MailAsked(mail) if accepted => State::Transaction(Box::new(Envelope::new(*mail))),
-            State::HelloAsked(_) | State::MailAsked(_) | State::MailDataEndAsked(_) => State::Ready,
+            // A hello that is refused changes nothing (RFC 5321 §4.1.4).
+            State::HelloAsked(_, Some(envelope)) if !accepted => State::Transaction(envelope),
+            State::HelloAsked(_, open) => {
+                self.reset_due |= open.is_some();
+                State::Ready
+            }
+            State::MailAsked(_) | State::MailDataEndAsked(_) => State::Ready,
             State::RcptAsked(mut envelope, rcpt) => {
                 if accepted {
                     envelope.recipients.push(*rcpt);
@@ -149,7 +155,8 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. STARTTLS is left out where there
+    /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. A transaction that was open is
+    /// gone with it ([`Event::Reset`] follows), as after RSET (RFC 5321 §4.1.4). STARTTLS is left out where there
     /// is TLS already. A size that is offered is also the limit then; it is never more than [`Limits::message_octets`],
     /// and says that where it is 0.
     ///
@@ -158,7 +165,10 @@ impl ServerSession {
     /// [`NotAwaited`] where no EHLO or HELO waits.
     pub fn hello(&mut self, mut offered: Extensions, now: Instant) -> Result<(), NotAwaited> {
         let hello = match std::mem::take(&mut self.state) {
-            State::HelloAsked(hello) => *hello,
+            State::HelloAsked(hello, open) => {
+                self.reset_due |= open.is_some();
+                *hello
+            }
             other => {
                 self.state = other;
                 return Err(NotAwaited);

@@ -16,7 +16,7 @@ pub enum Event {
     /// Input waits until then.
     Connected,
     /// EHLO or HELO: answer with [`hello`](super::ServerSession::hello), with what is offered to this client now, or
-    /// with [`reply`](super::ServerSession::reply) to refuse.
+    /// with [`reply`](super::ServerSession::reply) to refuse, which leaves all as it was.
     Hello(Hello),
     /// STARTTLS was taken and the 220 is queued: write it out, read nothing more, make the handshake, then call
     /// [`tls_established`](super::ServerSession::tls_established).

@@ -22,7 +22,8 @@ pub(super) enum State {
     NoService,
     /// No transaction is open.
     Ready,
-    HelloAsked(Box<Hello>),
+    /// With the transaction that it finds open, which lasts if it is refused.
+    HelloAsked(Box<Hello>, Option<Box<Envelope>>),
     MailAsked(Box<Mail>),
     /// MAIL was accepted.
     Transaction(Box<Envelope>),
@@ -96,6 +97,7 @@ impl State {
         match self {
             Self::Transaction(envelope)
             | Self::RcptAsked(envelope, _)
+            | Self::HelloAsked(_, Some(envelope))
             | Self::MailDataStartAsked(envelope)
             | Self::MailDataEndAsked(envelope) => Some(envelope),
             Self::MailData(mail_data) => Some(&mail_data.envelope),
@@ -122,7 +124,7 @@ impl ServerSession {
                 State::Swallowing(_) => self.swallow(now, input),
                 State::Closing(_) => Break(self.farewell()),
                 State::Greeting
-                | State::HelloAsked(_)
+                | State::HelloAsked(..)
                 | State::MailAsked(_)
                 | State::RcptAsked(..)
                 | State::MailDataStartAsked(_)
@@ -166,11 +168,6 @@ impl ServerSession {
             Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
             Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),
         };
-        if let (Ok(Command::Hello(_)), State::Transaction(_)) = (&parsed, &self.state) {
-            // EHLO ends a transaction as RSET does (RFC 5321 §4.1.4). The line stays and is met again without one.
-            self.state = State::Ready;
-            return Break(Some(Event::Reset));
-        }
         line::take(input, &line);
         self.progress = now;
         let behind_refusal = std::mem::take(&mut self.behind_refusal);
@@ -217,7 +214,11 @@ impl ServerSession {
         if hello.kind == HelloKind::Lhlo {
             return self.refuse_error(&replies::NO_LMTP);
         }
-        self.state = State::HelloAsked(Box::new(hello.clone()));
+        let open = match std::mem::take(&mut self.state) {
+            State::Transaction(envelope) => Some(envelope),
+            _ => None,
+        };
+        self.state = State::HelloAsked(Box::new(hello.clone()), open);
         Break(Some(Event::Hello(hello)))
     }
 
