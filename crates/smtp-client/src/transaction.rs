@@ -7,7 +7,7 @@ use bytes::Bytes;
 use smtp_io::{ConnectionError, now};
 use smtp_mail::{Attempt, Body, Content, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::client::{self, BeginError, CloseReason, Event};
-use smtp_proto::{EnhancedStatus, Envelope, RemoteReply, ReplyClass, Unfit};
+use smtp_proto::{EnhancedStatus, Envelope, RemoteReply, ReplyClass, StatusClass, Unfit};
 
 use crate::client::{Client, mail_stage};
 use crate::error::{close_status, lost_text, reply_report};
@@ -198,7 +198,10 @@ impl Client {
     fn refused(&self, stage: Stage, reply: RemoteReply) -> DeliveryResult {
         let permanent = reply.class() == ReplyClass::Permanent && !is_too_many_at(stage, &reply);
         let status = match reply.class() {
-            ReplyClass::Permanent if !permanent => EnhancedStatus::new(4, 5, 3),
+            ReplyClass::Permanent if !permanent => {
+                let own = reply.status().map(|status| status.with_class(StatusClass::PersistentTransient));
+                own.unwrap_or(EnhancedStatus::new(4, 5, 3))
+            }
             ReplyClass::Permanent => reply.status().unwrap_or(EnhancedStatus::new(5, 0, 0)),
             ReplyClass::Transient => reply.status().unwrap_or(EnhancedStatus::new(4, 0, 0)),
             // No reply to what was sent.
