@@ -216,6 +216,7 @@ pub struct RemoteHost {
 impl fmt::Display for RemoteHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.address {
+            Some(address) if address.ip().to_string() == self.name => write!(f, "{address}"),
             Some(address) => write!(f, "{}[{address}]", self.name),
             None => f.write_str(&self.name),
         }
@@ -314,6 +315,8 @@ mod tests {
             .at_stage(Stage::Connect);
         assert_eq!(report.to_string(), "mx.example.net[192.0.2.1:25]: connection refused");
         assert_eq!(report.stage.map(Stage::as_str), Some("connect"));
+        let nameless = RemoteHost { name: "192.0.2.1".into(), address: Some("192.0.2.1:25".parse().unwrap()) };
+        assert_eq!(nameless.to_string(), "192.0.2.1:25");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The part for programs: message/delivery-status (RFC 3464 §2).
 
-use smtp_proto::{EnhancedStatus, ForwardPath, StatusClass};
+use smtp_proto::{AddressLiteral, EnhancedStatus, ForwardPath, StatusClass};
 
 use super::encode::{ascii, utf8_address};
 use super::part;
@@ -35,7 +35,7 @@ fn recipient_fields(request: &DsnRequest<'_>, recipient: &DsnRecipient<'_>) -> S
     fields.push(format!("Action: {action}"));
     fields.push(format!("Status: {}", status(request.kind, report)));
     if let Some(host) = &report.host {
-        fields.push(format!("Remote-MTA: dns; {}", bounded(ascii(&host.name))));
+        fields.push(format!("Remote-MTA: dns; {}", mta_name(&host.name)));
     }
     fields.push(format!("Diagnostic-Code: {}", diagnostic(report)));
     if let Some(at) = recipient.last_attempt_at {
@@ -61,6 +61,14 @@ fn typed_address(path: &ForwardPath) -> String {
         ForwardPath::Postmaster => "rfc822; postmaster".to_owned(),
         ForwardPath::Mailbox(mailbox) if mailbox.is_ascii() => format!("rfc822; {mailbox}"),
         ForwardPath::Mailbox(mailbox) => format!("utf-8; {}", utf8_address(&mailbox.to_string())),
+    }
+}
+
+/// The name of a host; an address stands in brackets (RFC 3464 §2.3.5).
+fn mta_name(name: &str) -> String {
+    match name.parse() {
+        Ok(address) => AddressLiteral(address).to_string(),
+        Err(_) => bounded(ascii(name)),
     }
 }
 
@@ -100,6 +108,14 @@ fn fold(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_are_named_or_numbered() {
+        assert_eq!(mta_name("mx.example.net"), "mx.example.net");
+        assert_eq!(mta_name("192.0.2.1"), "[192.0.2.1]");
+        assert_eq!(mta_name("2001:db8::1"), "[IPv6:2001:db8::1]");
+        assert_eq!(mta_name("\r\nX: "), "\\r\\nX: ");
+    }
 
     #[test]
     fn long_fields_are_folded_at_spaces() {
