@@ -12,6 +12,7 @@
 mod bench;
 mod ci;
 mod docs;
+mod ground;
 mod load;
 mod ours;
 mod process;

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
 use crate::bench::{ProcessTree, free_address};
+use crate::ground::Ground;
 use crate::load::Client;
 use crate::process;
 
@@ -69,7 +69,9 @@ directory = "queue"
 
 /// A server, running or not.
 pub(crate) struct Server {
-    folder: TempDir,
+    /// Holds the folder.
+    _ground: Ground,
+    folder: PathBuf,
     address: SocketAddr,
     child: Option<Child>,
 }
@@ -80,11 +82,11 @@ impl Server {
     /// # Errors
     /// When the folder cannot be made.
     pub(crate) fn new(next_hop: SocketAddr, more: &str) -> Result<Self> {
-        // Not in /tmp, which may be memory: the server must pay for its syncs.
-        let folder = tempfile::Builder::new().prefix("smtp-ours-").tempdir_in("/var/tmp")?;
+        let ground = Ground::new()?;
+        let folder = ground.take()?;
         let address = free_address()?;
-        write_configuration(folder.path(), address, next_hop, more)?;
-        Ok(Self { folder, address, child: None })
+        write_configuration(&folder, address, next_hop, more)?;
+        Ok(Self { _ground: ground, folder, address, child: None })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -101,7 +103,7 @@ impl Server {
     }
 
     pub(crate) fn mailbox(&self) -> PathBuf {
-        self.folder.path().join("mail/user")
+        self.folder.join("mail/user")
     }
 
     /// Starts it and waits for its greeting.
@@ -210,12 +212,12 @@ impl Server {
     /// One of our release builds, told where the configuration is.
     pub(crate) fn program(&self, name: &str) -> Command {
         let mut command = Command::new(process::workspace().join("target/release").join(name));
-        command.arg("--config").arg(self.folder.path().join(CONFIGURATION));
+        command.arg("--config").arg(self.folder.join(CONFIGURATION));
         command
     }
 
     fn log_path(&self) -> PathBuf {
-        self.folder.path().join("log")
+        self.folder.join("log")
     }
 
     fn last_words(&self) -> String {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use super::phases::{Amounts, Phase};
 use super::server::Peer;
 use super::table::Figures;
+use crate::ground::Ground;
 use crate::{ci, ours};
 
 /// How much, how often.
@@ -55,6 +56,7 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
         large_messages: arguments.large_messages,
         idle_sessions: arguments.idle_sessions,
     };
+    let ground = Ground::new()?;
     let mut figures = Figures::default();
     for round in 1..=arguments.rounds {
         for phase in Phase::ALL {
@@ -66,7 +68,7 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
                     continue;
                 }
                 println!("round {round}: {phase:?}, {}", peer.name());
-                let measured = phase.run(peer, amounts).await;
+                let measured = phase.run(peer, &ground, amounts).await;
                 let measured = measured.with_context(|| format!("{phase:?} with {}", peer.name()))?;
                 figures.add(peer, &measured);
             }

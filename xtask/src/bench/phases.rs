@@ -8,6 +8,7 @@ use super::idle;
 use super::server::{LOCAL_RECIPIENT, Peer, RELAYED_RECIPIENT, Running};
 use super::source::{self, Sink, Source};
 use super::table::Measure;
+use crate::ground::Ground;
 use crate::load::{self, Load, count};
 
 const SESSIONS: usize = 20;
@@ -57,9 +58,9 @@ impl Phase {
     ///
     /// # Errors
     /// When the server does not start, refuses something, or is not done in time.
-    pub(super) async fn run(self, peer: Peer, amounts: Amounts) -> Result<Measured> {
+    pub(super) async fn run(self, peer: Peer, ground: &Ground, amounts: Amounts) -> Result<Measured> {
         let sink = Sink::start()?;
-        let server = peer.start(sink.address()).await?;
+        let server = peer.start(ground, sink.address()).await?;
         let job = async {
             match self {
                 Self::Many => many(&server, amounts.messages).await,

@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tempfile::TempDir;
 
 use super::measure::ProcessTree;
+use crate::ground::Ground;
 use crate::load::Client;
 
 /// The local domain of every server under test; it has one mailbox that takes all of it.
@@ -42,8 +42,8 @@ impl Peer {
     ///
     /// # Errors
     /// When it does not greet in time; what it said is in the text.
-    pub(crate) async fn start(self, sink: SocketAddr) -> Result<Running> {
-        let place = Place::new(sink)?;
+    pub(crate) async fn start(self, ground: &Ground, sink: SocketAddr) -> Result<Running> {
+        let place = Place::new(ground, sink)?;
         let (child, stop) = match self {
             Self::Postfix => super::postfix::start(&place)?,
             Self::Ours => super::ours_peer::start(&place)?,
@@ -57,26 +57,18 @@ impl Peer {
 /// Where a server lives: a folder on a disk, and a free port.
 #[derive(Debug)]
 pub(crate) struct Place {
-    folder: TempDir,
+    folder: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) sink: SocketAddr,
 }
 
 impl Place {
-    fn new(sink: SocketAddr) -> Result<Self> {
-        // Not in /tmp, which may be memory: both servers must pay for their fsync.
-        let folder = tempfile::Builder::new()
-            .prefix("smtp-bench-")
-            .tempdir_in("/var/tmp")
-            .context("cannot make a folder in /var/tmp")?;
-        // Postfix works as a user of its own below it.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(folder.path(), open)?;
-        Ok(Self { folder, address: free_address()?, sink })
+    fn new(ground: &Ground, sink: SocketAddr) -> Result<Self> {
+        Ok(Self { folder: ground.take()?, address: free_address()?, sink })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// A new folder in this place.
@@ -107,7 +99,7 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-/// A server that runs. Dropped, it is stopped and its folder removed.
+/// A server that runs. Dropped, it is stopped.
 #[derive(Debug)]
 pub(crate) struct Running {
     place: Place,
