@@ -53,9 +53,11 @@ impl<'a> Prover<'a> {
         written.parse().map_err(|error: T::Err| self.error(written.place(), error.to_string())).ok()
     }
 
-    /// A path relative to the file.
+    /// A path relative to the file; absolute, however the file was named.
     pub(super) fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.source.resolve(path)
+        let path = self.source.resolve(path);
+        // Fails where there is no current folder; then nothing relative can be used anyway.
+        std::path::absolute(&path).unwrap_or(path)
     }
 
     /// Reads a file that this one names.

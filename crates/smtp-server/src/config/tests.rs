@@ -84,6 +84,18 @@ fn good_and(more: &str) -> String {
 const NULL_CLIENT: &str = "hostname = \"app1.example.com\"\n[smart_host]\nto = \"smtp://relay.example.net\"\n";
 
 #[test]
+fn a_file_named_by_a_relative_path_means_the_same() {
+    let folder = Folder::new();
+    folder.write("c.toml", GOOD);
+    let here = std::env::current_dir().unwrap();
+    let to_the_root: std::path::PathBuf = here.components().skip(1).map(|_| "..").collect();
+    let relative = to_the_root.join(folder.0.path().strip_prefix("/").unwrap()).join("c.toml");
+    let loaded = Config::load(&relative).unwrap_or_else(|error| panic!("{error}"));
+    let maildir = loaded.config.maildirs.unwrap().path_of(&LocalUser::new("alice")).unwrap().unwrap();
+    assert!(maildir.is_absolute(), "{}", maildir.display());
+}
+
+#[test]
 fn a_mail_exchanger_listens_to_all_and_trusts_nobody() {
     let folder = Folder::new();
     let config = folder.good(GOOD);
