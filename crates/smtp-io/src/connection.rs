@@ -103,6 +103,7 @@ impl<S: Session> Connection<S> {
     /// # Errors
     /// The connection is lost; the session has no more events.
     pub async fn next_event(&mut self) -> Result<S::Event, ConnectionError> {
+        let mut looked = false;
         loop {
             let now = now();
             if let Some(event) = self.session.handle_input(now, self.input.octets()) {
@@ -112,12 +113,15 @@ impl<S: Session> Connection<S> {
             if self.input.has_ended() && self.output.is_done() {
                 return self.end();
             }
-            if self.session.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
+            let due = self.session.poll_timeout().is_some_and(|deadline| deadline.at <= now);
+            if due && looked {
                 if let Some(event) = self.session.handle_timeout(now) {
                     return Ok(event);
                 }
                 continue;
             }
+            // The time may have passed with the caller: what has come by then is heard first, but only once.
+            looked = due;
             poll_fn(|context| self.poll_progress(context)).await?;
         }
     }

@@ -145,6 +145,32 @@ async fn deadlines_come_when_due_and_may_move() {
     }
 }
 
+/// The time may have passed with the caller, or with a machine that stood still.
+#[tokio::test(start_paused = true)]
+async fn what_came_in_time_is_heard_though_it_is_looked_for_too_late() {
+    let (near, mut far) = ends().await;
+    far.write_all(b"in time\r\n").await.unwrap();
+    near.readable().await.unwrap();
+    let mut connection = Connection::new(near, Lines::default());
+    connection.session().deadline = Some(now() + Duration::from_mins(5));
+    tokio::time::advance(Duration::from_mins(10)).await;
+    assert_eq!(connection.next_event().await.unwrap(), line("in time"));
+    assert_eq!(connection.next_event().await.unwrap(), Event::TimedOut);
+}
+
+/// Octets that make no line do not put the deadline off, however many there are.
+#[tokio::test(start_paused = true)]
+async fn a_flood_does_not_put_the_deadline_off() {
+    let (near, mut far) = ends().await;
+    let flood = tokio::spawn(async move { while far.write_all(&[b'x'; 16 * 1024]).await.is_ok() {} });
+    let mut connection = Connection::new(near, Lines { takes_all: true, ..Lines::default() });
+    connection.session().deadline = Some(now() + Duration::from_mins(5));
+    tokio::time::advance(Duration::from_mins(5)).await;
+    assert_eq!(connection.next_event().await.unwrap(), Event::TimedOut);
+    drop(connection);
+    flood.await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_flush_to_a_peer_that_does_not_read_ends_at_the_deadline() {
     let (near, _far) = narrow_ends().await;

@@ -21,6 +21,8 @@ pub(crate) enum Event {
 pub(crate) struct Lines {
     pub(crate) deadline: Option<Instant>,
     pub(crate) tells_drained: bool,
+    /// Throws away what is no line.
+    pub(crate) takes_all: bool,
     pub(crate) waiting: VecDeque<Bytes>,
     pub(crate) drained: bool,
 }
@@ -44,7 +46,11 @@ impl Session for Lines {
         if self.waiting.len() >= Self::WAITING_PIECES_MAX {
             return None;
         }
-        let end = input.iter().position(|&octet| octet == b'\n')?;
+        let end = input.iter().position(|&octet| octet == b'\n');
+        if end.is_none() && self.takes_all {
+            input.clear();
+        }
+        let end = end?;
         let line = input.split_to(end + 1);
         Some(Event::Line(String::from_utf8_lossy(&line).trim_end().to_owned()))
     }
