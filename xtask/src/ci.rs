@@ -76,6 +76,9 @@ const STEPS: &[Step] = &[
             process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "programs", "--"]).args(["--ignored"]),
         )
     }),
+    step("torture", "killed under load, it loses nothing", || {
+        process::run(&mut process::cargo(["xtask", "torture", "--rounds", "10"]))
+    }),
     step("unit", "the systemd unit is understood, and shut in", unit::check),
     step("fuzz", "a few seconds of every fuzz target", fuzz::smoke),
 ];
