@@ -147,11 +147,13 @@ fn message_id(header: &HeaderBlock) -> Option<String> {
 
 /// A boundary that is in none of the parts.
 fn boundary(id: MessageId, parts: &[String]) -> String {
-    let mut boundary = format!("=_{id}");
-    while parts.iter().any(|part| part.contains(&boundary)) {
-        boundary.push('=');
-    }
-    boundary
+    let occurs = |boundary: &String| parts.iter().any(|part| part.contains(boundary));
+    let first = format!("=_{id}");
+    let others = (1_u32..).map(|number| format!("=_{id}_{number}"));
+    std::iter::once(first)
+        .chain(others)
+        .find(|boundary| !occurs(boundary))
+        .expect("the parts are shorter than all numbers")
 }
 
 #[cfg(test)]

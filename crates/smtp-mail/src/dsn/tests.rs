@@ -231,9 +231,12 @@ fn quotes_are_bounded() {
 
 #[test]
 fn a_boundary_that_occurs_is_not_used() {
-    let header = b"Subject: =_0123456789ABD=\r\nX: --=_0123456789ABD\r\n\r\n".to_vec();
-    let dsn = Sample { header, ..Sample::new() }.compose();
+    let header = format!("Subject: =_0123456789ABD{}\r\nX: --=_0123456789ABD_1\r\n\r\n", "=".repeat(900));
+    let dsn = Sample { header: header.into_bytes(), ..Sample::new() }.compose();
     assert_eq!(parts(&dsn).len(), 3);
+    let header = String::from_utf8(dsn.header.to_vec()).unwrap();
+    // At most 70 characters: RFC 2046 §5.1.1.
+    assert!(header.contains("boundary=\"=_0123456789ABD_2\""), "{header}");
 }
 
 #[test]
