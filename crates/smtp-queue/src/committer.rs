@@ -1,6 +1,7 @@
 //! The committer: one thread that makes everything durable, all that waits as one batch.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,6 +16,8 @@ use crate::shared::{Shared, Trouble, chain};
 use crate::store::{PreparedBody, StoreWriter, WriteError};
 
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use plan::{Done, Plan};
 
@@ -34,7 +37,7 @@ pub(crate) fn start(
 ) -> std::io::Result<JoinHandle<()>> {
     let mut committer =
         Committer { shared, writer, unfinished, retained: Vec::new(), failed: None, more_upkeep: false };
-    std::thread::Builder::new().name("queue-commit".to_owned()).spawn(move || committer.run())
+    std::thread::Builder::new().name("queue-commit".to_owned()).spawn(move || committer.run_or_fail())
 }
 
 struct Committer {
@@ -49,6 +52,16 @@ struct Committer {
 }
 
 impl Committer {
+    /// Runs; after a panic the queue is as good as lost to this process.
+    fn run_or_fail(&mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            let source = Arc::new(std::io::Error::other("the committer panicked"));
+            self.fail(WriteError::Sync { path: self.shared.store.path(), source });
+        }
+        self.retained.clear();
+        self.shared.requests.abandon();
+    }
+
     fn run(&mut self) {
         loop {
             match self.shared.requests.take(self.patience()) {
@@ -58,12 +71,9 @@ impl Committer {
             }
             self.probe();
             if self.shared.fatal.borrow().is_some() {
-                self.shared.requests.close();
                 return;
             }
         }
-        // Whoever waits for a retained settlement hears that the queue is closed.
-        self.retained.clear();
         self.writer.close();
     }
 

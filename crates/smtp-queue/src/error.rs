@@ -67,6 +67,12 @@ pub enum CommitError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The destination of a delivery, its reverse-path and one recipient together are too long to be kept: 451 4.3.0.
+    #[error("a delivery of the message takes {octets} octets, more than are kept of one")]
+    DeliveryTooLong {
+        /// Its length.
+        octets: usize,
+    },
     /// The message names no recipient.
     #[error("the message has no recipient")]
     NoRecipient,

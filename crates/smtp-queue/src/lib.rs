@@ -38,6 +38,11 @@ mod space;
 mod store;
 mod view;
 
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 pub use control::{Act, ControlError, ControlReport};
 pub use draft::Draft;
 pub use error::{CheckError, CommitError, DraftError, FatalError, FindError, OpenError};

@@ -7,8 +7,8 @@ use crate::codec::stored_time;
 use crate::error::CommitError;
 use crate::message::{NewDelivery, NewMessage};
 use crate::row::{
-    BodyPlace, DeliveryRow, MessageRow, Place, RECIPIENTS_OCTETS_MAX, RecipientRow, RecipientState, TEXT_OCTETS_MAX,
-    cut_text,
+    BodyPlace, DeliveryRow, MessageRow, NEW_ROW_OCTETS_MAX, Place, RECIPIENTS_OCTETS_MAX, RecipientRow, RecipientState,
+    TEXT_OCTETS_MAX, cut_text,
 };
 use crate::schedule::DeliveryId;
 use crate::store::{PreparedBody, PreparedMessage, encode_meta};
@@ -18,6 +18,10 @@ pub(crate) fn prepare(id: MessageId, message: NewMessage, body: PreparedBody) ->
     let deliveries = delivery_rows(id, &message);
     if deliveries.is_empty() {
         return Err(CommitError::NoRecipient);
+    }
+    let too_long = deliveries.iter().map(DeliveryRow::encoded_octets).find(|octets| *octets > NEW_ROW_OCTETS_MAX);
+    if let Some(octets) = too_long {
+        return Err(CommitError::DeliveryTooLong { octets });
     }
     let (body_place, body_octets) = match &body {
         PreparedBody::Memory(octets) => (BodyPlace::Log, octets.len() as u64),

@@ -14,7 +14,7 @@ use crate::committer::{self, Unfinished};
 use crate::control::{Act, ControlError, ControlReport};
 use crate::disk::{Disk, RealDisk};
 use crate::draft::Draft;
-use crate::error::{CommitError, DraftError, FatalError};
+use crate::error::{DraftError, FatalError};
 use crate::lane::{Lane, LaneTable};
 use crate::lease::{Lease, SettleError, Settled, Settlement};
 use crate::message::NewReport;
@@ -160,7 +160,7 @@ impl Queue {
         Self::start(config, opened.store, opened.writer, opened.report, opened.last_id, opened.pauses)
     }
 
-    fn start(
+    pub(crate) fn start(
         config: &QueueConfig,
         store: Arc<dyn QueueStore>,
         writer: Box<dyn StoreWriter>,
@@ -357,11 +357,12 @@ impl Queue {
             let id = id.unwrap_or_else(|| self.next_id());
             match prepare(id, message, PreparedBody::Memory(body)) {
                 Ok(report) => Some(report),
-                Err(CommitError::NoRecipient) => {
-                    tracing::error!(message = %settlement.lease.id(), "a delivery report without a recipient is dropped");
+                Err(error) => {
+                    // A report has one recipient, the reverse-path: only a mistake of the program gets here.
+                    let message = settlement.lease.id();
+                    tracing::error!(%message, %error, "a delivery report cannot be kept and is dropped");
                     None
                 }
-                Err(error) => unreachable!("a message is made ready without the disk: {error}"),
             }
         });
         let reports = reports.collect();

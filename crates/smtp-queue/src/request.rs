@@ -118,6 +118,17 @@ impl Requests {
         }
     }
 
+    /// Takes no more requests, and drops those that wait: whoever sent them hears that the queue is closed.
+    pub(crate) fn abandon(&self) {
+        let abandoned = {
+            let mut waiting = self.lock();
+            waiting.closed = true;
+            std::mem::take(&mut waiting.requests)
+        };
+        // Not under the lock: what a lease does when it is dropped is its own business.
+        drop(abandoned);
+    }
+
     /// Takes no more requests.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

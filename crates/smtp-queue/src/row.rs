@@ -20,6 +20,8 @@ pub(crate) const ROW_OCTETS_MAX: usize = 4096;
 pub(crate) const RECIPIENTS_OCTETS_MAX: usize = 1792;
 /// What the kept reports of one delivery may take of its row.
 const REPORTS_OCTETS_MAX: usize = 1024;
+/// What a delivery may take at first: reports, a hold and longer numbers come later.
+pub(crate) const NEW_ROW_OCTETS_MAX: usize = ROW_OCTETS_MAX - REPORTS_OCTETS_MAX - TEXT_OCTETS_MAX - 64;
 /// Texts of operators and of clients are cut to this length.
 pub(crate) const TEXT_OCTETS_MAX: usize = 256;
 
@@ -245,8 +247,24 @@ impl DeliveryRow {
         self.reports = reports;
     }
 
+    /// The length of the row.
+    pub(crate) fn encoded_octets(&self) -> usize {
+        let mut output = BytesMut::new();
+        self.encode_unchecked(&mut output);
+        output.len()
+    }
+
     pub(crate) fn encode(&self, output: &mut BytesMut) {
         let start = output.len();
+        self.encode_unchecked(output);
+        let octets = output.len() - start;
+        assert!(
+            octets <= ROW_OCTETS_MAX,
+            "the parts of a delivery's row have limits that add up to less than {octets}"
+        );
+    }
+
+    fn encode_unchecked(&self, output: &mut BytesMut) {
         output.put_u8(ROW_VERSION);
         encode_destination(&self.destination, output);
         output.time(self.due);
@@ -266,10 +284,6 @@ impl DeliveryRow {
         for recipient in &self.recipients {
             recipient.encode(output);
         }
-        assert!(
-            output.len() - start <= ROW_OCTETS_MAX,
-            "the parts of a delivery's row have limits that add up to less"
-        );
     }
 
     pub(crate) fn decode(id: DeliveryId, octets: &[u8]) -> Result<Self, DecodeError> {
@@ -362,3 +376,6 @@ fn decode_hold(input: &mut Decoder<'_>) -> Result<Hold, DecodeError> {
 pub(crate) fn cut_text(text: &str, octets_max: usize) -> &str {
     &text[..text.floor_char_boundary(octets_max)]
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,12 +13,8 @@ use super::layer::META;
 use super::{INDEX, LOG};
 use crate::disk::faults::FaultyDisk;
 use crate::select::Selector;
+use crate::support::{self, HEADER, message, now, outcome, seconds, settlement};
 use crate::{Act, OpenError, Queue, QueueConfig, RecipientChange, StartReport};
-use support::{HEADER, message, now, outcome, seconds, settlement};
-
-#[allow(dead_code, unreachable_pub)]
-#[path = "../../../tests/support/mod.rs"]
-mod support;
 
 mod cleaning;
 mod damage;
