@@ -49,6 +49,8 @@ pub struct File {
 pub struct Tls {
     /// What the server can present; the first where a client names no server.
     pub certificates: Vec<Placed<Certificate>>,
+    /// PEM file: the authorities that vouch for next hops. None: those of the system.
+    pub authorities: Option<Placed<PathBuf>>,
 }
 
 /// One of `[tls] certificates`.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::RootCertStore;
 use smtp_config::file::{self, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
@@ -40,6 +41,8 @@ pub struct Config {
     pub hostname: String,
     /// What TLS presents; none: TLS is not offered.
     pub certificates: Option<Arc<Certificates>>,
+    /// Who vouches for next hops; none: the authorities of the system do.
+    pub authorities: Option<RootCertStore>,
     /// Where to listen.
     pub listeners: Vec<Listener>,
     /// Who may send what to whom.
@@ -175,6 +178,7 @@ impl Config {
         let name = hostname.as_ref().map_or("", DomainName::as_str);
         let local = file.local.as_ref().and_then(|local| local::local(&mut prover, local, &file.limits, name));
         let relay = listeners::relay(&mut prover, file, &listeners);
+        let authorities = file.tls.authorities.as_ref().and_then(|path| hops::authorities(&mut prover, path));
         let routes = hops::routes(&mut prover, file);
         hops::check_ways_out(&mut prover, file, &routes);
         let queue = queue(&mut prover, &file.queue);
@@ -191,6 +195,7 @@ impl Config {
             path: source.path().to_owned(),
             hostname: hostname.as_str().to_owned(),
             certificates,
+            authorities,
             listeners,
             policy: Policy::new(Domain::Name(hostname), relay, recipients),
             maildirs,

@@ -98,10 +98,12 @@ pub(crate) fn hello_name(config: &Config) -> HelloName {
 }
 
 fn deliverer(config: &Config) -> Deliverer {
+    let roots = config.authorities.clone();
+    let tls = roots.map_or_else(ClientTls::with_system_roots, ClientTls::new);
     let client = ClientSettings {
         connect_timeout: config.timeouts.connect,
         handshake_timeout: config.timeouts.tls_handshake,
-        ..ClientSettings::new(hello_name(config), ClientTls::with_system_roots())
+        ..ClientSettings::new(hello_name(config), tls)
     };
     Deliverer::new(DelivererSettings {
         messages_per_session: config.delivery.messages_per_session,

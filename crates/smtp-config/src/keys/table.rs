@@ -9,7 +9,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         path: "tls",
         written: "[tls]",
-        text: "What the server presents to its clients. Without certificates it offers no TLS.",
+        text: "What the server presents to its clients, and whom it trusts in next hops. Without certificates it offers no TLS.",
     },
     Section {
         path: "tls.certificates",
@@ -72,6 +72,14 @@ pub const KEYS: &[Key] = &[
         example: "\"mx.example.com\"",
         text: "The name of this server: in the greeting, in EHLO, in `Received` fields and in delivery reports. It should have an address \
                in DNS that leads here.",
+    },
+    Key {
+        path: "tls.authorities",
+        value: "path",
+        fallback: Otherwise("the authorities that this system trusts"),
+        example: "\"ca.pem\"",
+        text: "PEM file with the certificate authorities that vouch for next hops with `tls = \"verify\"`, in place of those that this system \
+               trusts. Read again at a reload.",
     },
     Key {
         path: "tls.certificates.chain",
@@ -197,7 +205,7 @@ pub const KEYS: &[Key] = &[
         fallback: Otherwise("`opportunistic`; `verify` with `submissions://`"),
         example: "\"require\"",
         text: "What TLS must give. `opportunistic`: TLS if it is offered. `require`: TLS with any certificate. `verify`: TLS with a certificate \
-               for the name of the host by an authority that this system trusts. What is asked for and not given defers the mail.",
+               for the name of the host by an authority that this system trusts, or `[tls] authorities`. What is asked for and not given defers the mail.",
     },
     Key {
         path: "smart_host.to",

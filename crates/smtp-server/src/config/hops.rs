@@ -1,5 +1,10 @@
-//! Where mail for other domains goes.
+//! Where mail for other domains goes, and who vouches for the hosts there.
 
+use std::path::PathBuf;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use smtp_client::{Host, NextHop, TlsMode, TlsStart};
 use smtp_config::file::{File, NextHopTls};
 use smtp_config::{NextHopUrl, Placed};
@@ -55,6 +60,26 @@ fn next_hop(
         smtp_config::Host::Address(address) => Host::Address(*address),
     };
     NextHop { host, port: to.port, tls: mode }
+}
+
+/// The authorities of a PEM file: one at least, and all of them usable.
+pub(super) fn authorities(prover: &mut Prover<'_>, path: &Placed<PathBuf>) -> Option<RootCertStore> {
+    let source = prover.read(path)?;
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in CertificateDer::pem_slice_iter(source.text().as_bytes()).enumerate() {
+        let added = certificate.map_err(|error| error.to_string());
+        let added = added.and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()));
+        if let Err(error) = added {
+            let text = format!("certificate {} of {} cannot be used: {error}", index + 1, source.path().display());
+            prover.error(path.place(), text);
+            return None;
+        }
+    }
+    if roots.is_empty() {
+        prover.error(path.place(), format!("{} holds no certificate in PEM form", source.path().display()));
+        return None;
+    }
+    Some(roots)
 }
 
 /// Says where mail would be taken and have nowhere to go.

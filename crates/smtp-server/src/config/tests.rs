@@ -568,3 +568,18 @@ fn all_problems_are_told_at_once() {
         folder.problems(&text).iter().map(|line| line.split(": ").next().unwrap_or_default().to_owned()).collect();
     assert_eq!(places, ["c.toml:1:12", "c.toml:11:12", "users.toml:1:2", "c.toml:9:13"]);
 }
+
+#[test]
+fn the_authorities_of_next_hops_are_those_of_a_file() {
+    let folder = Folder::new();
+    assert!(folder.good(GOOD).authorities.is_none());
+    folder.certificate("ca");
+    let with = format!("{GOOD}[tls]\nauthorities = \"ca.pem\"\n");
+    assert_eq!(folder.good(&with).authorities.map(|roots| roots.len()), Some(1));
+    folder.write("ca.pem", "nothing\n");
+    assert_eq!(folder.problem(&with), "c.toml:9:15: ca.pem holds no certificate in PEM form");
+    folder.write("ca.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    assert!(folder.problem(&with).starts_with("c.toml:9:15: certificate 1 of ca.pem cannot be used: "));
+    std::fs::remove_file(folder.0.path().join("ca.pem")).unwrap();
+    assert!(folder.problem(&with).contains("ca.pem"));
+}
