@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use smtp_mail::MessageId;
 
 use super::log::{Found, LogPosition, SegmentReader, Segments, StoredRecord};
-use super::record::RecordKind;
+use super::record::{RECORD_VERSION, RecordKind};
 use super::state::decode_segment_start;
 use crate::codec::DecodeError;
 use crate::report::Damage;
@@ -93,6 +93,7 @@ struct Segment<'a> {
     path: PathBuf,
     last: bool,
     replayed: &'a mut Replayed,
+    /// Records of which the last belongs to the one that comes next.
     group: Vec<StoredRecord>,
     /// Damage behind which nothing sound has come yet.
     doubtful: Vec<Doubt>,
@@ -104,8 +105,21 @@ enum Doubt {
         octets: u64,
         id: Option<MessageId>,
     },
-    /// The content of a message is not what was written, but its envelope is.
-    Content(StoredRecord),
+    /// A group in which the content of a message is not what was written, but its envelope is.
+    Content(Vec<StoredRecord>),
+}
+
+impl Doubt {
+    fn lost(record: &StoredRecord) -> Self {
+        Self::Damage { at: record.position, octets: record.head.octets(), id: Some(record.head.id) }
+    }
+
+    fn octets(&self) -> u64 {
+        match self {
+            Self::Damage { octets, .. } => *octets,
+            Self::Content(group) => group.iter().map(|record| record.head.octets()).sum(),
+        }
+    }
 }
 
 impl Segment<'_> {
@@ -115,33 +129,26 @@ impl Segment<'_> {
             match found {
                 None => break,
                 Some(Found::Newer { version }) => {
-                    return Err(ReplayError::Newer { found: version, known: super::record::RECORD_VERSION });
+                    return Err(ReplayError::Newer { found: version, known: RECORD_VERSION });
                 }
                 Some(Found::Damage { at, octets, id }) => {
-                    // A group with a hole is none.
-                    self.group.clear();
+                    self.break_group();
                     self.doubtful.push(Doubt::Damage { at, octets, id });
                 }
-                Some(Found::Record(record)) if !record.sound => {
-                    self.group.clear();
-                    self.doubtful.push(Doubt::Content(record));
-                }
-                Some(Found::Record(record)) => {
-                    self.believe(sink)?;
-                    self.take(record, reader.position(), sink)?;
-                }
+                Some(Found::Record(record)) => self.take(record, reader.position(), sink)?,
             }
         }
+        self.break_group();
         if self.last {
-            let octets = |doubt: &Doubt| match doubt {
-                Doubt::Damage { octets, .. } => *octets,
-                Doubt::Content(record) => record.head.octets(),
-            };
-            let group = self.group.iter().map(|record| record.head.octets());
-            self.replayed.torn_octets += self.doubtful.iter().map(octets).chain(group).sum::<u64>();
+            self.replayed.torn_octets += self.doubtful.iter().map(Doubt::octets).sum::<u64>();
             return Ok(());
         }
         self.believe(sink)
+    }
+
+    /// A group with a hole is none.
+    fn break_group(&mut self) {
+        self.doubtful.extend(self.group.drain(..).map(|record| Doubt::lost(&record)));
     }
 
     fn take(&mut self, record: StoredRecord, end: LogPosition, sink: Sink<'_>) -> Result<(), ReplayError> {
@@ -150,33 +157,43 @@ impl Segment<'_> {
         if continues {
             return Ok(());
         }
-        self.replayed.records += self.group.len() as u64;
-        self.replayed.end = end;
-        self.give(end, sink)
+        let group = std::mem::take(&mut self.group);
+        if group.iter().any(|record| !record.sound) {
+            self.doubtful.push(Doubt::Content(group));
+            return Ok(());
+        }
+        self.believe(sink)?;
+        self.give(&group, end, sink)
     }
 
-    fn give(&mut self, end: LogPosition, sink: Sink<'_>) -> Result<(), ReplayError> {
-        let group = std::mem::take(&mut self.group);
-        sink(&group, end)
+    fn give(&mut self, group: &[StoredRecord], end: LogPosition, sink: Sink<'_>) -> Result<(), ReplayError> {
+        self.replayed.records += group.len() as u64;
+        self.replayed.end = end;
+        sink(group, end)
     }
 
     /// Something sound follows: what was doubtful is damage, and not the torn end.
     fn believe(&mut self, sink: Sink<'_>) -> Result<(), ReplayError> {
         for doubt in std::mem::take(&mut self.doubtful) {
-            let (at, octets, message) = match doubt {
-                Doubt::Damage { at, octets, id } => (at, octets, id.filter(|id| id.as_raw() != 0)),
-                Doubt::Content(record) => {
-                    let facts = (record.position, record.head.octets(), Some(record.head.id));
-                    let end = record.position.plus(record.head.octets());
-                    // Its envelope is known: it stays in the queue, and is held when it comes to be sent.
-                    sink(&[record], end)?;
-                    facts
+            match doubt {
+                Doubt::Damage { at, octets, id } => self.report(at, octets, id),
+                Doubt::Content(group) => {
+                    for record in group.iter().filter(|record| !record.sound) {
+                        self.report(record.position, record.head.octets(), Some(record.head.id));
+                    }
+                    let last = group.last().expect("a group has a record");
+                    // The envelope is known: it stays in the queue, and is held when it comes to be sent.
+                    self.give(&group, last.position.plus(last.head.octets()), sink)?;
                 }
-            };
-            let damage = Damage { segment: self.path.clone(), offset: u64::from(at.offset), octets, message };
-            self.replayed.damage.push(damage);
+            }
         }
         Ok(())
+    }
+
+    fn report(&mut self, at: LogPosition, octets: u64, id: Option<MessageId>) {
+        let message = id.filter(|id| id.as_raw() != 0);
+        let damage = Damage { segment: self.path.clone(), offset: u64::from(at.offset), octets, message };
+        self.replayed.damage.push(damage);
     }
 }
 
@@ -191,3 +208,6 @@ pub(super) fn decode_error(error: DecodeError) -> ReplayError {
         DecodeError::Malformed => ReplayError::Index(Box::new(error)),
     }
 }
+
+#[cfg(test)]
+mod tests;

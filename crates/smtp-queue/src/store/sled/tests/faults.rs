@@ -64,7 +64,7 @@ async fn nothing_is_lost_by_errors_of_writes_and_all_goes_on_by_itself() {
 
 #[tokio::test]
 async fn a_torn_write_is_neither_answered_nor_found_again() {
-    for octets in [0, 1, 39, 40, 41, 200, 300, 400, 2000] {
+    for octets in [0, 39, 300] {
         let yard = Yard::new();
         let (queue, _) = yard.open();
         let first = send(&queue, "bob@example.net", "first\r\n").await;
