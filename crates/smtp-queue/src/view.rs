@@ -111,7 +111,7 @@ pub struct QueueStats {
     pub in_flight: u64,
     /// Of these, held.
     pub held: u64,
-    /// Of these, due and free to be attempted, counted up to 256 a lane.
+    /// Of these, due, whatever their lanes do.
     pub due: u64,
     /// The octets of header blocks and bodies of these messages.
     pub content_octets: u64,

@@ -16,9 +16,10 @@ pub(super) struct Ballast {
 }
 
 impl Ballast {
-    /// The ballast of a queue, not looked at yet.
+    /// The ballast of a queue, as an earlier process may have left it.
     pub(super) fn new(path: PathBuf, octets: u64) -> Self {
-        Self { path, octets, there: false }
+        let there = octets > 0 && std::fs::metadata(&path).is_ok_and(|facts| facts.len() == octets);
+        Self { path, octets, there }
     }
 
     /// Takes the room, where there is so much. Its absence is no error: without room there is none to keep.
@@ -32,11 +33,7 @@ impl Ballast {
     }
 
     fn allocate(&self) -> io::Result<()> {
-        let file: File = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
-        if file.metadata()?.len() == self.octets {
-            return Ok(());
-        }
-        file.set_len(0)?;
+        let file: File = OpenOptions::new().create(true).truncate(true).write(true).open(&self.path)?;
         // Room that is really taken: a file that is merely long takes none.
         fallocate(&file, FallocateFlags::empty(), 0, self.octets)?;
         file.sync_all()

@@ -50,9 +50,7 @@ impl StoreWriter for Writer {
 
     fn maintain(&mut self) -> Result<bool, WriteError> {
         self.index.wait_for_room()?;
-        if self.has_room_for_ballast() {
-            self.ballast.restore();
-        }
+        self.restore_ballast();
         let copies = self.copies();
         if copies.is_empty() {
             // A segment may be left behind.
@@ -102,8 +100,11 @@ impl Writer {
         self.disk.free_octets(&self.directory).unwrap_or(u64::MAX)
     }
 
-    fn has_room_for_ballast(&self) -> bool {
-        !self.ballast.is_there() && self.free_octets() > self.free_octets_min
+    /// Takes the ballast, where messages would leave room for it.
+    pub(super) fn restore_ballast(&mut self) {
+        if !self.ballast.is_there() && self.free_octets() > self.free_octets_min {
+            self.ballast.restore();
+        }
     }
 
     fn write(&mut self, copies: Copies, changes: &[Grouped<'_>]) -> Result<(), WriteError> {

@@ -25,6 +25,9 @@ use crate::row::BodyPlace;
 use crate::store::{ReadError, WriteError};
 use crate::{OpenError, QueueConfig, StartReport};
 
+/// What the index may need of the disk to be brought up to date.
+const START_OCTETS_MIN: u64 = 8 << 20;
+
 /// The lock of the queue's directory, held as long as this lives.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -58,6 +61,11 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     let directory = config.directory.clone();
     make_directories(&directory)?;
     let lock = Arc::new(Lock::take(&directory)?);
+    let mut ballast = Ballast::new(directory.join("ballast"), config.ballast_octets);
+    // A disk that cannot be asked is not taken for a full one.
+    if disk.free_octets(&directory).is_ok_and(|free| free < START_OCTETS_MIN) && ballast.release() {
+        tracing::warn!("the disk is full: the ballast of the queue is given up for the start");
+    }
     let mut report = StartReport::default();
     let (database, meta) = open_database(&directory, rebuild, &mut report)?;
     let segments = Arc::new(Segments::new(directory.join(LOG)));
@@ -74,7 +82,7 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
         hot: Arc::new(HotContent::new(config.hot_memory_octets)),
         pauses: Vec::new(),
         cleaner: Cleaner::new(config.log_slack_octets),
-        ballast: Ballast::new(directory.join("ballast"), config.ballast_octets),
+        ballast,
         free_octets_min: config.free_octets_min,
         lock: Arc::clone(&lock),
         disk: Arc::clone(&disk),
@@ -90,7 +98,7 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     writer.pauses = index.pauses().map_err(read_error)?;
     count(&segments, &index, &writer.ledger)?;
     report.orphan_bodies = remove_orphans(&directory, &index)?;
-    writer.ballast.restore();
+    writer.restore_ballast();
     report.replayed = replayed.records;
     report.torn_octets = replayed.torn_octets;
     report.damage = replayed.damage;

@@ -16,7 +16,7 @@ use crate::store::WriteError;
 use crate::store::sled::layer::{
     Layer, Leftover, META, MetaRow, PAUSE, delivery_key, encode_pause_row, message_key, pause_key,
 };
-use crate::store::sled::{BODIES, LOG, QUARANTINE, REBUILD_MARK, segment_name};
+use crate::store::sled::{BODIES, INDEX, LOG, QUARANTINE, REBUILD_MARK, segment_name};
 
 /// The pending layer is brought into sled when it is so old,
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -31,7 +31,15 @@ impl Index {
     /// Starts the thread. It ends after [`Index::close`].
     pub(in crate::store::sled) fn start_flushing(self: &Arc<Self>) -> io::Result<JoinHandle<()>> {
         let index = Arc::clone(self);
-        std::thread::Builder::new().name("queue-index".to_owned()).spawn(move || while index.flush_next() {})
+        std::thread::Builder::new().name("queue-index".to_owned()).spawn(move || index.flush_all())
+    }
+
+    fn flush_all(&self) {
+        if catch_unwind(AssertUnwindSafe(|| while self.flush_next() {})).is_err() {
+            // sled panics where others give an error.
+            let source = Arc::new(io::Error::other("sled panicked"));
+            self.fail(WriteError::Sync { path: self.root().join(INDEX), source });
+        }
     }
 
     /// Brings everything into sled, and then ends the thread.
@@ -56,16 +64,7 @@ impl Index {
         let Some(layer) = self.freeze() else {
             return false;
         };
-        loop {
-            let written = catch_unwind(AssertUnwindSafe(|| self.write(&layer)));
-            let error = match written {
-                Ok(Ok(())) => break,
-                Ok(Err(error)) => error,
-                Err(_) => WriteError::Sync {
-                    path: self.database().directory().to_owned(),
-                    source: Arc::new(io::Error::other("sled panicked")),
-                },
-            };
+        while let Err(error) = self.write(&layer) {
             if !self.fail(error) {
                 return false;
             }

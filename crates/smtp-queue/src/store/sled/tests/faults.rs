@@ -159,8 +159,12 @@ async fn the_ballast_lets_settlements_through() {
     yard.disk.free_octets.store(0, Ordering::Relaxed);
     queue.close();
     drop(queue);
-    let _ = yard.open();
+    drop(yard.open());
     assert!(ballast.exists());
+    // Also to start with.
+    yard.disk.free_octets.store(1, Ordering::Relaxed);
+    let _ = yard.open();
+    assert!(!ballast.exists());
 }
 
 #[tokio::test]
