@@ -101,10 +101,6 @@ impl Database {
         self.open.as_ref().map(|open| &*open.db).ok_or(ReadError::Closed)
     }
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Makes durable what sled was given.
     pub(super) fn sync(&self, disk: &dyn Disk) -> Result<(), WriteError> {
         let Some(open) = &self.open else {
