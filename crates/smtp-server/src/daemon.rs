@@ -19,6 +19,7 @@ use crate::control::{Control, Topic};
 use crate::listener::BindError;
 use crate::log;
 use crate::metrics::{Metrics, ReloadResult, Service};
+use crate::receive::Phase;
 use crate::runner::{self, Runner};
 use crate::shared::Shared;
 
@@ -26,6 +27,9 @@ pub use crate::shared::Attempted;
 
 /// How often it is looked whether the files of the certificates have changed.
 const CERTIFICATES_CHECK_EVERY: Duration = Duration::from_secs(10);
+
+/// How long the last sessions have to say their 421, when the drain time is up.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +76,7 @@ pub struct Listening {
 pub struct Daemon {
     shared: Arc<Shared>,
     listeners: Listeners,
+    phase: watch::Sender<Phase>,
     stop: watch::Sender<bool>,
     sessions: mpsc::Receiver<()>,
     runner: JoinHandle<()>,
@@ -93,9 +98,10 @@ impl Daemon {
         let control = Control::new(queue, Metrics::new(), &*config.hostname);
         let shared = Arc::new(Shared::new(control, Arc::clone(&config)));
         let (stop, stopping) = watch::channel(false);
+        let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, sessions) = mpsc::channel(1);
-        let mut listeners = Listeners::new(Arc::clone(&shared), stopping.clone(), alive);
-        listeners.apply(&config)?;
+        let mut listeners = Listeners::new(Arc::clone(&shared), phases, alive);
+        listeners.apply(&config).await?;
         let admin = AdminSocket::bind(config.admin.clone())?;
         let (admin_stop, admin_stopped) = oneshot::channel::<()>();
         let admin = admin::serve(admin, shared.control.clone(), async {
@@ -105,6 +111,7 @@ impl Daemon {
         let (runner, settler) = Runner::new(Arc::clone(&shared));
         let daemon = Self {
             listeners,
+            phase,
             stop,
             sessions,
             runner: tokio::spawn(runner.run(stopping)),
@@ -143,9 +150,9 @@ impl Daemon {
     ///
     /// # Errors
     /// A new address cannot be listened on; then nothing is changed.
-    pub fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
+    pub async fn reload(&mut self, config: Config) -> Result<(), ReloadError> {
         let config = Arc::new(config);
-        if let Err(error) = self.listeners.apply(&config) {
+        if let Err(error) = self.listeners.apply(&config).await {
             self.note_reload_failed(&error);
             return Err(error.into());
         }
@@ -168,11 +175,13 @@ impl Daemon {
     }
 
     /// Stops: no new sessions; those without a transaction are told 421, the others may end theirs, and attempts under
-    /// way may end, all within the drain time. What is not done by then is in the queue, or was never answered with 250.
+    /// way may end, all within the drain time. Sessions that are open even then are told 421 too. What is not done by
+    /// then is in the queue, or was never answered with 250.
     pub async fn stop(mut self) {
         let drain = self.shared.config().timeouts.drain;
         self.shared.control.stop();
-        self.listeners.stop();
+        self.listeners.stop().await;
+        self.phase.send_replace(Phase::Draining);
         self.stop.send_replace(true);
         let drained = tokio::time::timeout(drain, async {
             // Every session holds a sender, so the channel closes with the last of them.
@@ -180,6 +189,8 @@ impl Daemon {
             let _ = (&mut self.runner).await;
         });
         let in_time = drained.await.is_ok();
+        self.phase.send_replace(Phase::Ending);
+        let _ = tokio::time::timeout(FAREWELL, async { while self.sessions.recv().await.is_some() {} }).await;
         self.runner.abort();
         // The runner is gone, and with it the last sender of settlements: the settler ends when all are durable.
         let _ = tokio::time::timeout(drain, &mut self.settler).await;

@@ -24,6 +24,19 @@ pub struct BindError {
     pub source: io::Error,
 }
 
+impl BindError {
+    /// Another socket has the address.
+    pub fn is_in_use(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+
+    /// The machine has no such address, or not even its family.
+    pub fn is_missing_here(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrNotAvailable
+            || self.source.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+    }
+}
+
 /// Listens on `address`; an IPv6 address takes IPv6 only, so that `0.0.0.0:25` and `[::]:25` stand side by side.
 ///
 /// # Errors

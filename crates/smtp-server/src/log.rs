@@ -16,8 +16,8 @@ mod tests;
 
 pub use self::daemon::{
     Chain, alias_dropped, certificates_not_reloaded, certificates_reloaded, configuration_warning, fatal, lane_rests,
-    not_accepted, not_reported, not_settled, not_started, panicked, queue_opened, queue_unavailable, reload_failed,
-    reloaded, started, stopped,
+    left_out, not_accepted, not_reported, not_settled, not_started, panicked, queue_opened, queue_unavailable,
+    reload_failed, reloaded, started, stopped,
 };
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, bounced, closed, connected,

@@ -159,7 +159,7 @@ async fn reload(daemon: &mut Daemon, path: &Path) {
                 log::configuration_warning(warning);
             }
             // What cannot be taken was logged, and is in the status.
-            let _ = daemon.reload(loaded.config);
+            let _ = daemon.reload(loaded.config).await;
         }
         Ok(Err(error)) => daemon.note_reload_failed(&error),
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),

@@ -43,6 +43,17 @@ impl fmt::Debug for Endpoint {
     }
 }
 
+/// How far the server is on its way down. Each is later than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It is not.
+    Serving,
+    /// Sessions end as soon as they have no transaction open.
+    Draining,
+    /// The time is up: sessions end whatever they do.
+    Ending,
+}
+
 /// Serves one client from its first octet to the end of the session.
 pub(crate) async fn serve(
     tcp: TcpStream,
@@ -50,9 +61,26 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
     permit: SessionPermit,
-    stop: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) {
-    if let Some(receiver) = Receiver::open(tcp, peer, shared, endpoint, permit).await {
-        receiver.serve(stop).await;
+    let Some(mut receiver) = Receiver::open(tcp, peer, shared, endpoint, permit, &mut phase).await else { return };
+    let reason = receiver.serve(&mut phase).await;
+    Box::pin(receiver.end(reason)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Serve<F> = fn(TcpStream, SocketAddr, Arc<Shared>, Arc<Endpoint>, SessionPermit, watch::Receiver<Phase>) -> F;
+
+    /// Sessions are many, and most of them wait: what is large and rare is on the heap while it lasts.
+    #[test]
+    fn a_session_that_waits_is_small() {
+        const fn octets<F>(_: Serve<F>) -> usize {
+            size_of::<F>()
+        }
+        let octets = octets(serve);
+        assert!(octets <= 1024, "a session's future has {octets} octets");
     }
 }

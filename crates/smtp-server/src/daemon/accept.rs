@@ -1,5 +1,6 @@
 //! The listeners of the daemon, and their change at reload.
 
+use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::config::{self, Config};
 use crate::listener::{self, BindError, TooMany};
 use crate::log;
 use crate::metrics::Stage;
-use crate::receive::{self, Endpoint};
+use crate::receive::{self, Endpoint, Phase};
 use crate::shared::{self, Shared};
 
 /// How long to wait when the system cannot give a connection (most often: no file descriptors are left).
@@ -30,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Listeners {
     shared: Arc<Shared>,
-    stop: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     alive: mpsc::Sender<()>,
     open: Vec<Open>,
 }
@@ -40,65 +41,147 @@ pub(super) struct Listeners {
 struct Open {
     /// The address as the configuration has it.
     configured: SocketAddr,
-    listening: Listening,
+    /// The address with the port that the system chose where the configuration says 0.
+    address: SocketAddr,
     endpoint: watch::Sender<Arc<Endpoint>>,
     task: JoinHandle<()>,
 }
 
+impl Open {
+    /// Closes the socket; when this returns the address is free. What it takes to open it again.
+    async fn close(self) -> (SocketAddr, Arc<Endpoint>) {
+        self.task.abort();
+        // It ends as cancelled, and its socket with it.
+        let _ = self.task.await;
+        (self.configured, self.endpoint.borrow().clone())
+    }
+}
+
+type Bound<'a> = Vec<(&'a config::Listener, TcpListener)>;
+
 impl Listeners {
     /// None yet. Every session holds a clone of `alive`.
-    pub(super) fn new(shared: Arc<Shared>, stop: watch::Receiver<bool>, alive: mpsc::Sender<()>) -> Self {
-        Self { shared, stop, alive, open: Vec::new() }
+    pub(super) fn new(shared: Arc<Shared>, phase: watch::Receiver<Phase>, alive: mpsc::Sender<()>) -> Self {
+        Self { shared, phase, alive, open: Vec::new() }
     }
 
     pub(super) fn addresses(&self) -> Vec<Listening> {
-        self.open.iter().map(|open| open.listening).collect()
+        let listening = |open: &Open| {
+            let endpoint = open.endpoint.borrow();
+            Listening { service: endpoint.service, implicit_tls: endpoint.implicit_tls, address: open.address }
+        };
+        self.open.iter().map(listening).collect()
     }
 
-    /// Opens what `config` adds, closes what it leaves out, and gives the others their new settings. Open sessions go on.
-    pub(super) fn apply(&mut self, config: &Config) -> Result<(), BindError> {
+    /// Opens what `config` adds, closes what it leaves out, and gives the others their new settings. Open sessions go
+    /// on. After an error everything is as before.
+    pub(super) async fn apply(&mut self, config: &Config) -> Result<(), BindError> {
+        let bound = self.bind_added(config).await?;
         let tls = config.certificates.as_ref().map(Certificates::server_config);
-        let mut added = Vec::new();
-        for listener in &config.listeners {
-            if !self.open.iter().any(|open| open.configured == listener.address) {
-                added.push((listener, listener::bind(listener.address)?));
+        for open in self.take_leaving(config, |_| true) {
+            open.close().await;
+        }
+        for open in &self.open {
+            if let Some(listener) = listener_at(config, open.configured) {
+                open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.as_ref())));
             }
         }
-        self.open.retain(|open| {
-            let listener = config.listeners.iter().find(|listener| listener.address == open.configured);
-            match listener {
-                Some(listener) => drop(open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.as_ref())))),
-                None => open.task.abort(),
-            }
-            listener.is_some()
-        });
-        for (listener, socket) in added {
-            self.open.push(self.start(endpoint(config, listener, tls.as_ref()), listener.address, socket));
+        for (listener, socket) in bound {
+            self.start(Arc::new(endpoint(config, listener, tls.as_ref())), listener.address, socket);
         }
         Ok(())
     }
 
     /// Takes no more connections.
-    pub(super) fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         for open in self.open.drain(..) {
-            open.task.abort();
+            open.close().await;
         }
         // Its own hold on the sessions' channel goes too, so that the channel closes with the last session.
         self.alive = mpsc::channel(1).0;
     }
 
-    fn start(&self, endpoint: Endpoint, configured: SocketAddr, socket: TcpListener) -> Open {
-        let listening = Listening {
-            service: endpoint.service,
-            implicit_tls: endpoint.implicit_tls,
-            address: socket.local_addr().unwrap_or(configured),
-        };
-        let (sender, endpoint) = watch::channel(Arc::new(endpoint));
-        let accept =
-            Accept { shared: Arc::clone(&self.shared), endpoint, stop: self.stop.clone(), alive: self.alive.clone() };
-        let task = tokio::spawn(accept.run(socket));
-        Open { configured, listening, endpoint: sender, task }
+    /// Sockets for what `config` adds. A default address that this machine has not is left out, unless it is the last.
+    async fn bind_added<'a>(&mut self, config: &'a Config) -> Result<Bound<'a>, BindError> {
+        let (mut bound, mut blocked, mut missing) = (Vec::new(), Vec::new(), None);
+        for listener in &config.listeners {
+            if self.open.iter().any(|open| open.configured == listener.address) {
+                continue;
+            }
+            match listener::bind(listener.address) {
+                Ok(socket) => bound.push((listener, socket)),
+                Err(error) if listener.by_default && error.is_missing_here() => missing = Some(error),
+                Err(error) if error.is_in_use() && self.leaves_port(config, listener.address.port()) => {
+                    blocked.push(listener);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.take_over(config, blocked, &mut bound).await?;
+        match missing {
+            Some(error) if bound.is_empty() && self.open.is_empty() => return Err(error),
+            Some(error) => log::left_out(&error),
+            None => {}
+        }
+        Ok(bound)
     }
+
+    /// Listens where a listener of ours that leaves is in the way, as when `127.0.0.1:25` becomes `0.0.0.0:25`: that one
+    /// is closed first, and opened again if it was something else.
+    async fn take_over<'a>(
+        &mut self,
+        config: &Config,
+        blocked: Vec<&'a config::Listener>,
+        bound: &mut Bound<'a>,
+    ) -> Result<(), BindError> {
+        let ports: Vec<u16> = blocked.iter().map(|listener| listener.address.port()).collect();
+        let mut former = Vec::new();
+        for open in self.take_leaving(config, |open| ports.contains(&open.configured.port())) {
+            former.push(open.close().await);
+        }
+        for listener in blocked {
+            match listener::bind(listener.address) {
+                Ok(socket) => bound.push((listener, socket)),
+                Err(error) => {
+                    bound.clear();
+                    self.reopen(former);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self, former: Vec<(SocketAddr, Arc<Endpoint>)>) {
+        for (address, endpoint) in former {
+            match listener::bind(address) {
+                Ok(socket) => self.start(endpoint, address, socket),
+                Err(error) => log::left_out(&error),
+            }
+        }
+    }
+
+    fn leaves_port(&self, config: &Config, port: u16) -> bool {
+        self.open.iter().any(|open| open.configured.port() == port && listener_at(config, open.configured).is_none())
+    }
+
+    /// The listeners that `config` leaves out, of those that are meant.
+    fn take_leaving(&mut self, config: &Config, meant: impl Fn(&Open) -> bool) -> Vec<Open> {
+        self.open.extract_if(.., |open| listener_at(config, open.configured).is_none() && meant(open)).collect()
+    }
+
+    fn start(&mut self, endpoint: Arc<Endpoint>, configured: SocketAddr, socket: TcpListener) {
+        let address = socket.local_addr().unwrap_or(configured);
+        let (sender, endpoint) = watch::channel(endpoint);
+        let accept =
+            Accept { shared: Arc::clone(&self.shared), endpoint, phase: self.phase.clone(), alive: self.alive.clone() };
+        let task = tokio::spawn(accept.run(socket));
+        self.open.push(Open { configured, address, endpoint: sender, task });
+    }
+}
+
+fn listener_at(config: &Config, address: SocketAddr) -> Option<&config::Listener> {
+    config.listeners.iter().find(|listener| listener.address == address)
 }
 
 /// What the sessions of a listener have in common.
@@ -130,17 +213,25 @@ fn endpoint(config: &Config, listener: &config::Listener, tls: Option<&Arc<rustl
 struct Accept {
     shared: Arc<Shared>,
     endpoint: watch::Receiver<Arc<Endpoint>>,
-    stop: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     alive: mpsc::Sender<()>,
 }
 
 impl Accept {
     async fn run(self, socket: TcpListener) {
+        // One line tells of a shortage, however long it lasts.
+        let mut short = false;
         loop {
             match socket.accept().await {
-                Ok((tcp, peer)) => self.admit(tcp, peer),
+                Ok((tcp, peer)) => {
+                    short = false;
+                    self.admit(tcp, peer);
+                }
+                Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    log::not_accepted(&error);
+                    if !std::mem::replace(&mut short, true) {
+                        log::not_accepted(&error);
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -155,16 +246,17 @@ impl Accept {
             Err(too_many) => return self.turn_away(&tcp, peer, &endpoint, too_many),
         };
         let shared = Arc::clone(&self.shared);
-        let stop = self.stop.clone();
+        let phase = self.phase.clone();
         let alive = self.alive.clone();
-        tokio::spawn(async move {
-            let session = receive::serve(tcp, peer, Arc::clone(&shared), endpoint, permit, stop);
-            if AssertUnwindSafe(session).catch_unwind().await.is_err() {
+        let session = receive::serve(tcp, peer, Arc::clone(&shared), endpoint, permit, phase);
+        // Not an async block, which would hold the session twice.
+        tokio::spawn(AssertUnwindSafe(session).catch_unwind().map(move |ended| {
+            if ended.is_err() {
                 shared.metrics().panicked();
                 log::panicked(&format_args!("the session of {peer}"));
             }
             drop(alive);
-        });
+        }));
     }
 
     /// Says why, if that can be said at once and in the clear, and closes: nothing is spent on a client that is too many.
@@ -192,4 +284,17 @@ impl Accept {
         };
         log::refused(&session, refused);
     }
+}
+
+/// A connection that broke before it was accepted is no trouble of ours.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::Interrupted
+    )
 }

@@ -79,6 +79,11 @@ pub fn not_accepted(error: &io::Error) {
     error!(event = "not_accepted", text = %error, advice = "if descriptors are short, raise LimitNOFILE");
 }
 
+/// An address is not listened on, and the others are.
+pub fn left_out(error: &dyn Error) {
+    warn!(event = "left_out", text = %Chain(error));
+}
+
 /// A message was refused for the time being because the queue could not take it.
 pub fn queue_unavailable(error: &dyn Error) {
     error!(event = "queue_unavailable", text = %Chain(error));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use smtp_io::{CloseLimits, Connection, ConnectionError, Stream, now};
+use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
 use smtp_proto::server::{CloseReason, Event, ServerSession};
 use smtp_proto::{
     ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass, ReplyCode,
@@ -12,9 +12,10 @@ use smtp_proto::{
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use super::transaction::{Incoming, Transaction};
-use super::{Endpoint, replies};
+use super::{Endpoint, Phase, replies};
 use crate::listener::SessionPermit;
 use crate::log;
 use crate::metrics::{Direction, SessionGuard, Stage, Verb};
@@ -48,32 +49,38 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// Greets the client, under TLS where that comes first. `None` where the handshake fails, which is logged.
+    /// Takes the client in, under TLS where that comes first. `None` where the session has ended before it began, which is
+    /// logged.
     pub(super) async fn open(
         tcp: TcpStream,
         peer: SocketAddr,
         shared: Arc<Shared>,
         endpoint: Arc<Endpoint>,
         permit: SessionPermit,
+        phase: &mut watch::Receiver<Phase>,
     ) -> Option<Self> {
         let session = log::Session { id: log::SessionId::next(), service: endpoint.service, peer };
         let guard = shared.metrics().session_opened(endpoint.service);
         log::connected(&session);
-        let mut stream = Stream::from(tcp);
-        let mut tls = None;
-        if let (true, Some(acceptor)) = (endpoint.implicit_tls, &endpoint.acceptor) {
-            match stream.accept_tls(acceptor, endpoint.engine.timeouts.start_tls).await {
-                Ok(facts) => tls = Some(facts),
-                Err(error) => {
-                    shared.metrics().tls_failed(Direction::In);
-                    log::closed(
-                        &session,
-                        log::Closed { reason: &log::Chain(&error), messages: 0, refused: 0, duration: Duration::ZERO },
-                    );
-                    return None;
+        let opened = Instant::now();
+        let (stream, tls) = match &endpoint.acceptor {
+            Some(acceptor) if endpoint.implicit_tls => {
+                // On the heap, as all that is large and rare: sessions are many, and most of them wait.
+                match Box::pin(secure(tcp, acceptor, endpoint.engine.timeouts.start_tls, phase)).await {
+                    Ok((stream, facts)) => (stream, Some(facts)),
+                    Err(broken) => {
+                        note_broken(&shared, &broken);
+                        let reason = &log::Chain(&broken);
+                        log::closed(
+                            &session,
+                            log::Closed { reason, messages: 0, refused: 0, duration: opened.elapsed() },
+                        );
+                        return None;
+                    }
                 }
             }
-        }
+            _ => (Stream::from(tcp), None),
+        };
         if let Some(facts) = &tls {
             note_tls(&shared, &session, facts);
         }
@@ -84,7 +91,7 @@ impl Receiver {
             endpoint,
             session,
             transaction: None,
-            opened: Instant::now(),
+            opened,
             messages: 0,
             refused: 0,
             _guard: guard,
@@ -92,33 +99,35 @@ impl Receiver {
         })
     }
 
-    /// Serves the client to the end of the session. When `stop` turns true the session ends with 421 as soon as no
-    /// transaction is open.
-    pub(super) async fn serve(mut self, mut stop: watch::Receiver<bool>) {
+    /// Serves the client to the end of the session. When the server drains, the session ends with 421 as soon as no
+    /// transaction is open; when that takes too long it ends at once.
+    pub(super) async fn serve(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<CloseReason, Broken> {
         let mut told = false;
-        let reason = loop {
+        loop {
+            if !told && self.is_over_in(*phase.borrow_and_update()) {
+                told = true;
+                self.connection.session().close(STOPPING);
+            }
             let event = tokio::select! {
                 biased;
-                event = self.connection.next_event() => event,
-                () = turned_true(&mut stop), if !told && self.transaction.is_none() => {
-                    told = true;
-                    self.connection.session().close(STOPPING);
-                    continue;
-                }
+                event = self.connection.next_event() => event?,
+                () = changed(phase), if !told => continue,
             };
             match event {
-                Ok(Event::Closed(reason)) => break Ok(reason),
-                Ok(event) => match self.answer(event).await {
-                    Ok(()) => {}
-                    Err(error) => break Err(error),
-                },
-                Err(error) => break Err(error),
+                Event::Closed(reason) => return Ok(reason),
+                Event::StartTls => Box::pin(self.start_tls(phase)).await?,
+                event => self.answer(event).await,
             }
-        };
-        self.end(reason).await;
+        }
     }
 
-    async fn end(self, reason: Result<CloseReason, ConnectionError>) {
+    /// Whether the session must end in this phase of the server.
+    fn is_over_in(&self, phase: Phase) -> bool {
+        phase >= if self.transaction.is_some() { Phase::Ending } else { Phase::Draining }
+    }
+
+    /// Takes note of the end and brings the last reply to the client.
+    pub(super) async fn end(self, reason: Result<CloseReason, Broken>) {
         let Self { connection, session, messages, refused, opened, .. } = self;
         let duration = opened.elapsed();
         match reason {
@@ -133,12 +142,11 @@ impl Receiver {
     }
 
     /// Answers one event. What is not answered here the engine has answered itself.
-    async fn answer(&mut self, event: Event) -> Result<(), ConnectionError> {
+    async fn answer(&mut self, event: Event) {
         // An answer that nobody awaits any more (the client has gone) is no fault: the session's next event says why.
         let _: Result<(), NotAwaited> = match event {
             Event::Connected => self.greet(),
             Event::Hello(hello) => self.hello(&hello),
-            Event::StartTls => return self.start_tls().await,
             Event::Mail(mail) => {
                 let begun = Transaction::begin(&self.shared, &self.endpoint, self.session.peer.ip(), mail);
                 self.mail(begun)
@@ -163,12 +171,17 @@ impl Receiver {
             // The engine's events grow with its extensions; none of the others is switched on here.
             _ => Ok(()),
         };
-        Ok(())
     }
 
     fn greet(&mut self) -> Result<(), NotAwaited> {
-        let reply =
-            if self.shared.control.is_accepting(SystemTime::now()) { self.endpoint.greeting.clone() } else { PAUSED };
+        let control = &self.shared.control;
+        let reply = if control.is_stopping() {
+            STOPPING
+        } else if control.is_accepting(SystemTime::now()) {
+            self.endpoint.greeting.clone()
+        } else {
+            PAUSED
+        };
         if reply.class() != ReplyClass::Completion {
             self.note_refusal(Stage::Connect, &reply, None);
         }
@@ -189,14 +202,15 @@ impl Receiver {
         self.connection.session().hello(offered, now())
     }
 
-    async fn start_tls(&mut self) -> Result<(), ConnectionError> {
+    async fn start_tls(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Broken> {
         self.shared.metrics().command(Verb::StartTls, ReplyCode::SERVICE_READY);
         let acceptor = self.endpoint.acceptor.clone().expect("STARTTLS is offered only where there is a certificate");
-        let facts = match self.connection.accept_tls(&acceptor, self.endpoint.engine.timeouts.start_tls).await {
+        let handshake = self.connection.accept_tls(&acceptor, self.endpoint.engine.timeouts.start_tls);
+        let facts = match unless_stopped(phase, async { Ok(handshake.await?) }).await {
             Ok(facts) => facts,
-            Err(error) => {
-                self.shared.metrics().tls_failed(Direction::In);
-                return Err(error);
+            Err(broken) => {
+                note_broken(&self.shared, &broken);
+                return Err(broken);
             }
         };
         note_tls(&self.shared, &self.session, &facts);
@@ -216,7 +230,7 @@ impl Receiver {
 
     async fn mail_data(&mut self, octets: bytes::Bytes) {
         let Some(transaction) = &mut self.transaction else { return };
-        if let Err(reply) = transaction.write(octets).await {
+        if let Err(reply) = Box::pin(transaction.write(octets)).await {
             self.note_refusal(Stage::Message, &reply, None);
             self.transaction = None;
             self.connection.session().refuse_mail_data(reply);
@@ -234,7 +248,8 @@ impl Receiver {
             tls: engine.tls().cloned(),
             facts,
         };
-        let reply = match transaction.commit(&self.shared, &self.endpoint, &self.session, incoming).await {
+        let commit = Box::pin(transaction.commit(&self.shared, &self.endpoint, &self.session, incoming));
+        let reply = match commit.await {
             Ok(id) => {
                 self.messages += 1;
                 replies::queued(id)
@@ -275,9 +290,65 @@ fn note_tls(shared: &Shared, session: &log::Session, facts: &TlsFacts) {
     log::tls_established(session, &facts.version, &facts.cipher_suite);
 }
 
-/// Ends when the value turns true; never when its sender is gone, since then nobody says stop.
-async fn turned_true(stop: &mut watch::Receiver<bool>) {
-    if stop.wait_for(|&stop| stop).await.is_err() {
+fn note_broken(shared: &Shared, broken: &Broken) {
+    if matches!(broken, Broken::Connection(ConnectionError::Handshake(_))) {
+        shared.metrics().tls_failed(Direction::In);
+    }
+}
+
+/// Why a session has not come to its end in order.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// As those do who look whether the port is open: no handshake has failed.
+    #[error("the client went away before it said anything")]
+    Silent,
+    #[error("the server is going down")]
+    Stopping,
+}
+
+/// Makes the connection one under TLS, from the first octet.
+async fn secure(
+    tcp: TcpStream,
+    acceptor: &TlsAcceptor,
+    within: Duration,
+    phase: &mut watch::Receiver<Phase>,
+) -> Result<(Stream, TlsFacts), Broken> {
+    let handshake = async {
+        if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
+            return Err(Broken::Silent);
+        }
+        let mut stream = Stream::from(tcp);
+        let facts = stream.accept_tls(acceptor, within).await.map_err(ConnectionError::Handshake)?;
+        Ok((stream, facts))
+    };
+    let handshake = tokio::time::timeout(within, handshake);
+    unless_stopped(phase, async {
+        handshake.await.unwrap_or_else(|_| Err(ConnectionError::from(HandshakeError::TimedOut { within }).into()))
+    })
+    .await
+}
+
+/// Does the work, unless the server begins to stop.
+async fn unless_stopped<T>(
+    phase: &mut watch::Receiver<Phase>,
+    work: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    let stopped = async {
+        while *phase.borrow_and_update() < Phase::Draining {
+            changed(phase).await;
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = stopped => Err(Broken::Stopping),
+    }
+}
+
+/// Waits for the next phase; for ever where the daemon is gone, since then nobody says stop.
+async fn changed(phase: &mut watch::Receiver<Phase>) {
+    if phase.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -73,9 +73,9 @@ impl House {
     }
 
     /// Loads the configuration anew, as SIGHUP does.
-    pub fn reload(&mut self) {
+    pub async fn reload(&mut self) {
         let config = Config::load(&self.path("c.toml")).unwrap().config;
-        self.daemon().reload(config).unwrap();
+        self.daemon().reload(config).await.unwrap();
     }
 
     /// Stops the server in order.

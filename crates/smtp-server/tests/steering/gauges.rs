@@ -56,7 +56,7 @@ async fn sessions_that_break_off_leave_nothing_behind() {
             drop(TcpStream::connect(house.address(Service::Mx, false)).await.unwrap());
             drop(TcpStream::connect(house.address(Service::Submission, true)).await.unwrap());
         }
-        house.reload();
+        house.reload().await;
     }
     all_closed(&mut house).await;
     let text = exposition(&mut house);
