@@ -24,7 +24,7 @@ impl Ballast {
 
     /// Takes the room, where there is so much. Its absence is no error: without room there is none to keep.
     pub(super) fn restore(&mut self) {
-        if !self.there && self.octets > 0 {
+        if self.is_missing() {
             self.there = self.allocate().is_ok();
             if !self.there {
                 let _ = std::fs::remove_file(&self.path);
@@ -39,8 +39,9 @@ impl Ballast {
         file.sync_all()
     }
 
-    pub(super) fn is_there(&self) -> bool {
-        self.there
+    /// Whether there should be one and is none.
+    pub(super) fn is_missing(&self) -> bool {
+        !self.there && self.octets > 0
     }
 
     /// Gives the room up. Whether there was any to give.

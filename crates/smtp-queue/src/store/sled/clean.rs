@@ -6,6 +6,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use smtp_mail::MessageId;
@@ -17,6 +18,7 @@ use super::log::{Found, LogPosition, SegmentReader, Segments, StoredRecord};
 use super::record::{Record, RecordKind};
 use crate::row::{BodyPlace, DeliveryRow, Hold, HoldCause, MessageRow, Place};
 use crate::schedule::DeliveryId;
+use crate::shared::chain;
 use crate::store::{ReadError, encode_meta};
 
 /// What one step copies at most, or a little more.
@@ -24,12 +26,15 @@ const STEP_COPIED_OCTETS: u64 = 512 << 10;
 /// What one step reads at most, or a little more.
 const STEP_READ_OCTETS: u64 = 4 << 20;
 
+/// How long nothing is cleaned after an error.
+const REST_AFTER_ERROR: Duration = Duration::from_mins(1);
+
 /// Why a step could not be made.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CleanError {
-    #[error("a segment could not be read: {0}")]
+enum CleanError {
+    #[error("a segment could not be read")]
     Segment(#[from] io::Error),
-    #[error("the index could not be read: {0}")]
+    #[error("the index could not be read")]
     Index(#[from] ReadError),
 }
 
@@ -38,6 +43,8 @@ pub(super) enum CleanError {
 pub(super) struct Cleaner {
     slack_octets: u64,
     job: Option<Job>,
+    /// After an error it rests until then.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -94,12 +101,17 @@ pub(super) fn place_of(record: &Record, position: LogPosition) -> Place {
 impl Cleaner {
     /// A cleaner that lets the log be so much longer than it need be.
     pub(super) fn new(slack_octets: u64) -> Self {
-        Self { slack_octets, job: None }
+        Self { slack_octets, job: None, rests_until: None }
     }
 
     /// Whether there is more to do at once.
     pub(super) fn is_at_work(&self) -> bool {
         self.job.is_some()
+    }
+
+    /// The last copies were not written: what they were made from is looked at again.
+    pub(super) fn start_over(&mut self) {
+        self.job = None;
     }
 
     /// Looks at a piece of the oldest segment, if that is worth it. `log_end` is where the log ends, `tight` whether room on the
@@ -110,7 +122,27 @@ impl Cleaner {
         segments: &Segments,
         ledger: &Ledger,
         log_end: LogPosition,
-        tight: bool,
+        tight: impl FnOnce() -> bool,
+    ) -> Copies {
+        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+            return Copies::default();
+        }
+        self.rests_until = None;
+        self.try_step(index, segments, ledger, log_end, tight).unwrap_or_else(|error| {
+            tracing::error!(error = chain(&error), "the log of the queue cannot be cleaned");
+            self.start_over();
+            self.rests_until = Some(Instant::now() + REST_AFTER_ERROR);
+            Copies::default()
+        })
+    }
+
+    fn try_step(
+        &mut self,
+        index: &Index,
+        segments: &Segments,
+        ledger: &Ledger,
+        log_end: LogPosition,
+        tight: impl FnOnce() -> bool,
     ) -> Result<Copies, CleanError> {
         if self.job.is_none() {
             self.job = self.begin(segments, ledger, log_end, tight)?;
@@ -147,7 +179,7 @@ impl Cleaner {
         segments: &Segments,
         ledger: &Ledger,
         log_end: LogPosition,
-        tight: bool,
+        tight: impl FnOnce() -> bool,
     ) -> Result<Option<Job>, CleanError> {
         let Some((segment, alive)) = ledger.oldest().filter(|(segment, _)| *segment < log_end.segment) else {
             return Ok(None);
@@ -155,7 +187,9 @@ impl Cleaner {
         if alive == 0 {
             return Ok(Some(Job { segment, reader: None, damaged: false }));
         }
-        if !ledger.is_bloated(self.slack_octets, tight) {
+        let bloated = |tight| ledger.is_bloated(self.slack_octets, tight);
+        let pays = bloated(false) || (bloated(true) && tight());
+        if !pays {
             return Ok(None);
         }
         let reader = SegmentReader::new(segments.file(segment)?, LogPosition::new(segment, 0), None)?;
@@ -184,7 +218,6 @@ impl Job {
         if ledger.alive_in(self.segment) == 0 {
             return Ok(Vec::new());
         }
-        self.damaged = true;
         let mut rows = Vec::new();
         index.each_message(&mut |row| {
             if row.place.segment == self.segment {
@@ -192,6 +225,12 @@ impl Job {
             }
             ControlFlow::Continue(())
         })?;
+        if rows.is_empty() {
+            // Counted for too long, since a row could not be read when its message was finished.
+            ledger.set_dead(self.segment);
+            return Ok(Vec::new());
+        }
+        self.damaged = true;
         let quarantined = rows.into_iter().map(|row| copy(index, row, None));
         Ok(quarantined.collect::<Result<_, _>>()?)
     }

@@ -1,7 +1,7 @@
 //! The writing side: changes become records of the log, and then rows.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -52,11 +52,11 @@ impl StoreWriter for Writer {
         self.index.wait_for_room()?;
         self.restore_ballast();
         let copies = self.copies();
-        if copies.is_empty() {
+        if !copies.is_empty() {
+            self.write(copies, &[])?;
+        } else if self.cleaner.is_at_work() {
             // A segment may be left behind.
             self.show(&[], &[], &[]);
-        } else {
-            self.write(copies, &[])?;
         }
         Ok(self.cleaner.is_at_work())
     }
@@ -85,24 +85,14 @@ impl Drop for Writer {
 
 impl Writer {
     fn copies(&mut self) -> Copies {
-        let tight = self.free_octets() < self.free_octets_min;
-        match self.cleaner.step(&self.index, &self.segments, &self.ledger, self.log.end(), tight) {
-            Ok(copies) => copies,
-            Err(error) => {
-                tracing::error!(%error, "the log cannot be cleaned");
-                Copies::default()
-            }
-        }
-    }
-
-    fn free_octets(&self) -> u64 {
-        // Only a guide: a disk that cannot be asked is not taken for a full one.
-        self.disk.free_octets(&self.directory).unwrap_or(u64::MAX)
+        let (disk, directory, min) = (&self.disk, &self.directory, self.free_octets_min);
+        let tight = || free_octets(disk.as_ref(), directory) < min;
+        self.cleaner.step(&self.index, &self.segments, &self.ledger, self.log.end(), tight)
     }
 
     /// Takes the ballast, where messages would leave room for it.
     pub(super) fn restore_ballast(&mut self) {
-        if !self.ballast.is_there() && self.free_octets() > self.free_octets_min {
+        if self.ballast.is_missing() && free_octets(self.disk.as_ref(), &self.directory) > self.free_octets_min {
             self.ballast.restore();
         }
     }
@@ -112,7 +102,7 @@ impl Writer {
         let first_change = copies.records().count();
         let records: Vec<Record> = copies.records().cloned().chain(changes.iter().map(record_of)).collect();
         let standing = encode_standing(self.index.last_id(), &self.pauses);
-        let positions = self.log_append(&standing, &records)?;
+        let positions = self.log_append(&standing, &records).inspect_err(|_| self.cleaner.start_over())?;
         crate::fail_point::pass(if first_change > 0 { "clean.copied" } else { "commit.logged" });
         let end = self.log.end();
         self.ledger.set_segment(end.segment, u64::from(end.offset));
@@ -187,6 +177,11 @@ impl Writer {
         // A row that cannot be read is counted for too long, until the next start.
         finished.filter_map(|id| self.index.message(id).ok().flatten()).collect()
     }
+}
+
+/// Only a guide: a disk that cannot be asked is not taken for a full one.
+fn free_octets(disk: &dyn Disk, directory: &Path) -> u64 {
+    disk.free_octets(directory).unwrap_or(u64::MAX)
 }
 
 fn show_message(message: &PreparedMessage, place: Place, ledger: &Ledger, hot: &HotContent, layer: &mut Layer) {

@@ -94,6 +94,13 @@ impl Ledger {
         self.state().segments.get(&segment).map_or(0, |counts| counts.alive)
     }
 
+    /// Nothing is alive in the segment, whatever was counted.
+    pub(super) fn set_dead(&self, segment: u32) {
+        if let Some(counts) = self.state().segments.get_mut(&segment) {
+            counts.alive = 0;
+        }
+    }
+
     /// Whether the log is so much longer than what is alive in it that copying pays. Sooner where room is short.
     pub(super) fn is_bloated(&self, slack_octets: u64, tight: bool) -> bool {
         let state = self.state();

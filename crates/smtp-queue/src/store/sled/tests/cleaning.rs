@@ -10,19 +10,22 @@ async fn segments_in_which_nothing_is_alive_go() {
         send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
         attempt_all(&queue, now(), RecipientChange::Delivered).await;
     }
-    settle_down(&queue).await;
+    // Cleaning goes on with each batch.
+    for _ in 0..40 {
+        pass_through(&queue, "x").await;
+    }
     assert!(queue.stats(now()).log_octets < 100_000, "{:?}", queue.stats(now()));
     queue.close();
     drop(queue);
     assert!(yard.segments().len() <= 2, "{:?}", yard.segments());
 }
 
-/// Waits until the committer has nothing left to clean: a commit finds it done.
-async fn settle_down(queue: &Queue) {
-    for _ in 0..40 {
-        send(queue, "bob@example.net", "x").await;
-        attempt_all(queue, now(), RecipientChange::Delivered).await;
-    }
+/// A message comes and is delivered; what is held in other lanes stays.
+async fn pass_through(queue: &Queue, body: &str) {
+    send(queue, "bob@example.net", body).await;
+    let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
+    let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
+    queue.settle(settled).await.unwrap();
 }
 
 #[tokio::test]
@@ -36,19 +39,13 @@ async fn cleaning_under_load_moves_what_is_alive() {
         if number % 20 == 0 {
             alive.push((send(&queue, "bob@held.example", &body).await, body));
         } else {
-            send(&queue, "bob@example.net", &body).await;
-            let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
-            let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
-            queue.settle(settled).await.unwrap();
+            pass_through(&queue, &body).await;
         }
     }
     // A lease holds on to what it reads, though its segment goes.
     let lease = queue.lease(&crate::Lane::new("held.example"), now(), 1).remove(0);
     for _ in 0..100 {
-        send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
-        let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
-        let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
-        queue.settle(settled).await.unwrap();
+        pass_through(&queue, &"x".repeat(2_000)).await;
     }
     let content = &lease.attempt().content;
     assert_eq!(content.chunk(content.header().len() as u64, 10_000).unwrap(), alive[0].1);
@@ -87,10 +84,7 @@ async fn a_damaged_segment_goes_into_quarantine_and_its_messages_are_held() {
     octets[in_head] ^= 1;
     std::fs::write(&segment, &octets).unwrap();
     for _ in 0..100 {
-        send(&queue, "bob@example.net", &"x".repeat(2_000)).await;
-        let leases = queue.lease(&crate::Lane::new("example.net"), now(), 100);
-        let settled = leases.into_iter().map(|lease| settlement(lease, RecipientChange::Delivered)).collect();
-        queue.settle(settled).await.unwrap();
+        pass_through(&queue, &"x".repeat(2_000)).await;
     }
     queue.close();
     drop(queue);
@@ -105,4 +99,39 @@ async fn a_damaged_segment_goes_into_quarantine_and_its_messages_are_held() {
     queue.close();
     drop(queue);
     assert_eq!(yard.rows(), before);
+}
+
+#[tokio::test]
+async fn copies_that_could_not_be_written_are_made_again() {
+    let yard = Yard::with_short_segments();
+    let (queue, _) = yard.open();
+    let mut alive = Vec::new();
+    for number in 0..300 {
+        let body = format!("{number} ") + &"x".repeat(1_500);
+        if number % 10 == 0 {
+            alive.push((send(&queue, "bob@held.example", &body).await, body));
+            continue;
+        }
+        if number % 50 == 7 {
+            // Whatever batch comes next, with the copies in it, is refused.
+            *yard.disk.tear_next_write.lock().unwrap() = Some(number);
+            let pause = crate::Pause { scope: crate::PauseScope::Mda, until: None, reason: String::new() };
+            assert!(queue.pause(pause).await.is_err());
+        }
+        while !queue.health().writable {
+            queue.changed().await;
+        }
+        pass_through(&queue, &body).await;
+    }
+    for _ in 0..40 {
+        pass_through(&queue, "x").await;
+    }
+    let held = Selector { held: Some(true), ..Selector::default() };
+    assert!(queue.find(&held, crate::Page::ALL, now()).unwrap().is_empty());
+    for (id, body) in &alive {
+        assert_eq!(body_of(&queue, *id).unwrap(), *body);
+    }
+    let check = queue.check().unwrap();
+    assert!(check.problems.is_empty(), "{check:?}");
+    assert!(files(&yard.path().join("quarantine")).is_empty());
 }
