@@ -287,9 +287,6 @@ impl Stuffer {
         if self.place == Place::LineStart && content[0] == b'.' {
             dots.push(0);
         }
-        if self.place == Place::AfterCr && content[0] != b'\n' {
-            return Err(ContentFault::BareLineEnd);
-        }
         let mut line_ends = 0;
         for lf in memchr_iter(b'\n', content) {
             let after_cr = match lf {
@@ -304,6 +301,7 @@ impl Stuffer {
                 dots.push(lf + 1);
             }
         }
+        // Each LF has its CR, so a CR without its LF makes one too many; so does one that the last piece has left.
         let carried = usize::from(self.place == Place::AfterCr);
         let waiting = usize::from(content.last() == Some(&b'\r'));
         if memchr_iter(b'\r', content).count() + carried != line_ends + waiting {

@@ -144,11 +144,6 @@ impl Mailbox {
         &self.domain
     }
 
-    /// Both parts.
-    pub fn into_parts(self) -> (LocalPart, Domain) {
-        (self.local_part, self.domain)
-    }
-
     /// Whether all octets are ASCII. If not, it may be sent only with SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
         self.local_part.is_ascii() && self.domain.is_ascii()

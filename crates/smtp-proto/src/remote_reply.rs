@@ -165,11 +165,6 @@ impl ReplyReader {
         Ok(None)
     }
 
-    /// Whether some lines of a reply are there, and its end is awaited.
-    pub fn is_within_reply(&self) -> bool {
-        self.begun.is_some()
-    }
-
     fn find_line_end(&mut self, input: &[u8]) -> Result<Option<usize>, ReadReplyError> {
         let unsearched = input.get(self.searched..).unwrap_or_default();
         let end = memchr::memchr(b'\n', unsearched).map(|at| self.searched + at);

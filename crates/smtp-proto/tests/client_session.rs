@@ -234,6 +234,25 @@ const SAID: &[&[u8]] = &[
     b"99 x\r\n",
 ];
 
+/// As long as the end of the mail data waits, it is the server that takes nothing, not one that is thinking.
+#[test]
+fn the_wait_for_the_last_reply_begins_when_the_end_has_been_taken() {
+    let mut client = Client::new(Limits::default(), 1, 1);
+    for reply in ["220 x\r\n", "250 x\r\n", "250 x\r\n", "250 x\r\n"] {
+        client.feed(reply.as_bytes());
+    }
+    client.input.extend_from_slice(b"354 x\r\n");
+    assert_eq!(client.session.handle_input(client.now, &mut client.input), Some(Event::MailDataWanted));
+    client.session.send_mail_data(Bytes::from_static(CONTENT), client.now).unwrap();
+    client.session.finish_mail_data(client.now).unwrap();
+    let deadline = client.session.poll_timeout().unwrap();
+    assert_eq!((deadline.reason, deadline.at), (Timer::DataBlock, client.now + Duration::from_mins(3)));
+    let taken = client.now + Duration::from_mins(2);
+    while client.session.poll_transmit(taken).is_some() {}
+    let deadline = client.session.poll_timeout().unwrap();
+    assert_eq!((deadline.reason, deadline.at), (Timer::DataTermination, taken + Duration::from_mins(10)));
+}
+
 proptest! {
     #[test]
     fn cuts_change_nothing(

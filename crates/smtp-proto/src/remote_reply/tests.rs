@@ -53,7 +53,6 @@ fn every_cut_gives_the_same_reply() {
         assert_eq!(replies.len(), 2, "{cut}");
         assert_eq!(lines(&replies[0]), ["5.1.1 No such", "", "5.1.1 user"]);
         assert_eq!(replies[0].status(), Some(EnhancedStatus::new(5, 1, 1)));
-        assert!(!reader.is_within_reply());
     }
 }
 
@@ -62,7 +61,6 @@ fn an_incomplete_line_stays_in_the_input() {
     let mut reader = ReplyReader::new(&Limits::default());
     let mut input = BytesMut::from(&b"250-one\r\n250 tw"[..]);
     assert_eq!(reader.read(&mut input), Ok(None));
-    assert!(reader.is_within_reply());
     assert_eq!(input, "250 tw");
     input.extend_from_slice(b"o\n");
     assert_eq!(lines(&reader.read(&mut input).unwrap().unwrap()), ["one", "two"]);
@@ -107,6 +105,17 @@ fn lines_and_octets_are_limited() {
     // Over all lines.
     let two_lines = [b"250-".as_slice(), &of_octets(60)[4..], &of_octets(10)].concat();
     assert_eq!(read(&two_lines), Err(ReadReplyError::TooLong { limit: 64 }));
+}
+
+#[test]
+fn the_limits_are_those_of_one_reply() {
+    let limits = Limits { reply_octets: 20, reply_lines: 2, ..Limits::default() };
+    let mut reader = ReplyReader::new(&limits);
+    let mut input = BytesMut::from(&b"250-one\r\n250 two\r\n".repeat(10)[..]);
+    for _ in 0..10 {
+        assert!(reader.read(&mut input).unwrap().is_some());
+    }
+    assert_eq!(reader.read(&mut input), Ok(None));
 }
 
 #[test]
