@@ -180,19 +180,22 @@ fn plain_status(reply: &RemoteReply) -> EnhancedStatus {
 
 /// The text with its control characters, and those that change the direction of writing, shown as escapes.
 pub(crate) fn one_line(text: &str) -> String {
+    const CUT: &str = "...";
     let mut line = String::with_capacity(text.len().min(Report::TEXT_OCTETS_MAX));
+    // Where it can be cut: behind a character or an escape, never within one.
+    let mut fits = 0;
     for character in text.chars() {
-        let start = line.len();
         if is_unsafe_to_show(character) {
             // Writing into a String cannot fail.
             let _ = write!(line, "{}", character.escape_default());
         } else {
             line.push(character);
         }
-        if line.len() > Report::TEXT_OCTETS_MAX {
-            let cut = line.floor_char_boundary(Report::TEXT_OCTETS_MAX - 3);
-            line.truncate(start.min(cut));
-            line.push_str("...");
+        if line.len() <= Report::TEXT_OCTETS_MAX - CUT.len() {
+            fits = line.len();
+        } else if line.len() > Report::TEXT_OCTETS_MAX {
+            line.truncate(fits);
+            line.push_str(CUT);
             break;
         }
     }
@@ -291,6 +294,9 @@ mod tests {
                 assert!(!report.text().contains(char::is_control));
             }
         }
+        // What does not fit is left out whole: a part of an escape could be read as something else.
+        let begun = "x".repeat(506);
+        assert_eq!(Report::new(status, &format!("{begun}\u{1}y\u{1}")).text(), format!("{begun}..."));
         assert_eq!(Report::new(status, &"x".repeat(512)).text(), "x".repeat(512));
         assert_eq!(Report::new(status, &"x".repeat(513)).text(), "x".repeat(509) + "...");
     }

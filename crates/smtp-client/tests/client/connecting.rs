@@ -131,4 +131,8 @@ async fn the_address_that_got_farthest_is_the_one_that_is_told_of() {
     let refusing = Peer::start(Script::new().on(Stage::Connect, "554 5.3.2 not you"));
     let error = connect_to(&[refusing.address(), dead_address().await]).await.unwrap_err();
     assert_eq!(error.host.address, Some(refusing.address()));
+
+    let also_refusing = Peer::start(Script::new().on(Stage::Connect, "554 5.3.2 nor you"));
+    let error = connect_to(&[refusing.address(), also_refusing.address()]).await.unwrap_err();
+    assert_eq!(error.host.address, Some(also_refusing.address()), "of two that got as far, the later");
 }

@@ -114,6 +114,17 @@ async fn too_many_recipients_go_in_further_transactions() {
     }
 }
 
+/// What the first transaction has delivered must not be sent again.
+#[tokio::test]
+async fn a_server_that_leaves_between_the_transactions_of_one_attempt_is_no_stale_one() {
+    let script = Script::new()
+        .on_each(Stage::Rcpt, ["250 ok", "452 4.5.3 too many"])
+        .on_each(Stage::Mail, [Answer::from("250 ok"), Answer::Close]);
+    let peer = Peer::start(script);
+    let outcomes = connect(&peer).await.deliver(&attempt(&["<1@b.test>", "<2@b.test>"])).await.unwrap();
+    assert_eq!(summary(&outcomes), ["delivered 2.0.0", "deferred 4.4.2"]);
+}
+
 #[tokio::test]
 async fn a_full_mailbox_is_a_deferral_whatever_its_code() {
     for (reply, expected) in [
