@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use smtp_client::{Client, ClientSettings, NextHop};
-use smtp_mail::{Attempt, Outcome};
+use smtp_mail::{Attempt, Outcome, Stage};
 
 use crate::pool::Pool;
 use crate::resolve::{self, Unreachable};
@@ -90,18 +90,29 @@ impl Carrier {
         self.connected.take()
     }
 
+    /// Sees that there is a session: one that is kept, or a new one.
+    ///
+    /// # Errors
+    /// No session with the next hop could be had. The same is to be expected for every message to it, so one of them pays
+    /// for it and the others need not be tried.
+    pub async fn connect(&mut self) -> Result<(), Unreachable> {
+        self.client = Some(self.session().await?);
+        Ok(())
+    }
+
     /// Makes one attempt. Cancelled, it leaves the recipients without an answer: the message may have been taken.
     ///
     /// # Errors
-    /// No session with the next hop could be had; nothing was tried. The same is to be expected of every other attempt
-    /// at this next hop, so one of them pays for it and the others need not be made.
+    /// As for [`connect`](Self::connect); or the next hop turned away from a new session before it took anything, with 421:
+    /// it wants no mail from us now, whichever message it is.
     pub async fn attempt(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Unreachable> {
         loop {
             let mut client = self.session().await?;
+            let is_new = client.transactions() == 0;
             // A session found dead at its first command costs nothing: the next one is new, or newer.
             let Ok(outcomes) = client.deliver(attempt).await else { continue };
             self.keep(client);
-            return Ok(outcomes);
+            return if is_new { turned_away(outcomes) } else { Ok(outcomes) };
         }
     }
 
@@ -125,6 +136,21 @@ impl Carrier {
         } else {
             tokio::spawn(client.quit());
         }
+    }
+}
+
+/// RFC 5321 §3.8: 421 is about the service, not about the message, which nobody has tried then.
+fn turned_away(outcomes: Vec<Outcome>) -> Result<Vec<Outcome>, Unreachable> {
+    let is_about_service = |outcome: &Outcome| {
+        let report = outcome.result.report();
+        let before_content = !matches!(report.stage, Some(Stage::MailData));
+        before_content && report.reply.as_ref().is_some_and(|reply| reply.code().number() == 421)
+    };
+    match outcomes.first() {
+        Some(first) if outcomes.iter().all(is_about_service) => {
+            Err(Unreachable::TurnedAway(Box::new(first.result.report().clone())))
+        }
+        _ => Ok(outcomes),
     }
 }
 

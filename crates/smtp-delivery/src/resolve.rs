@@ -21,6 +21,9 @@ pub enum Unreachable {
     /// None of its addresses served.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// It greeted, and turned away from the first message.
+    #[error("{0}")]
+    TurnedAway(Box<Report>),
 }
 
 impl Unreachable {
@@ -32,6 +35,7 @@ impl Unreachable {
                 DeliveryResult::Deferred(report.with_host(name, None).at_stage(Stage::Route))
             }
             Self::Connect(error) => error.result(),
+            Self::TurnedAway(report) => DeliveryResult::Deferred(Report::clone(report)),
         }
     }
 }

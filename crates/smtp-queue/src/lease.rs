@@ -81,6 +81,17 @@ impl Lease {
         delivery.report_of(row)
     }
 
+    /// When the last attempt for this recipient began; `None`: there was none.
+    pub fn last_attempt_at(&self, recipient: u32) -> Option<SystemTime> {
+        self.delivery_of(recipient)?.last_attempt_at
+    }
+
+    /// Whether it is still to be attempted: no operator has acted on any of its deliveries since.
+    pub fn is_valid(&self) -> bool {
+        let schedule = self.shared.schedule();
+        self.ids().all(|id| schedule.is_leased(id, self.number))
+    }
+
     /// Whether it was given by [`Queue::lease_overdue`](crate::Queue::lease_overdue), and why.
     pub fn overdue(&self) -> Option<Overdue> {
         self.overdue

@@ -292,7 +292,7 @@ impl Queue {
         self.shared.schedule().next_due(now)
     }
 
-    /// The lanes in which something may be attempted now, the longest waiting first. None while the log cannot be written:
+    /// The lanes in which something may be attempted now: that of the mailboxes, then the longest waiting. None while the log cannot be written:
     /// what is delivered then could not be noted.
     pub fn ready(&self, now: SystemTime) -> Vec<ReadyLane> {
         self.first_ready(now, usize::MAX)

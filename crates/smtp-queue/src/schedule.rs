@@ -97,17 +97,22 @@ impl Schedule {
         true
     }
 
-    /// The lanes in which something is due and may be leased, the longest waiting first; at most so many. O(what is
-    /// returned).
+    /// The lanes in which something is due and may be leased: that of the mailboxes, then the others, the longest waiting
+    /// first; at most so many. O(what is returned).
     pub fn ready(&mut self, now: SystemTime, at_most: usize) -> Vec<ReadyLane> {
         let now = self.advance(now);
+        // Mailboxes need no next hop: however many lanes wait for theirs, this one is not behind them.
         self.lanes
-            .awake(now)
+            .local_awake(now)
+            .into_iter()
+            .chain(self.lanes.others_awake(now))
             .take(at_most)
-            .map(|lane| {
-                let counted = if self.lanes.rest(lane) == Rest::Open { Self::DUE_COUNTED_MAX } else { 1 };
+            .filter_map(|(since, lane)| {
+                let probe = self.lanes.rest(lane) != Rest::Open;
+                let counted = if probe { 1 } else { Self::DUE_COUNTED_MAX };
                 let due = self.queue.range(lane_range(lane, now)).take(counted).count();
-                ReadyLane { lane: self.lanes.name(lane).clone(), due }
+                let since = self.clock.time(since)?;
+                Some(ReadyLane { lane: self.lanes.name(lane).clone(), due, since, probe })
             })
             .collect()
     }

@@ -17,7 +17,7 @@ mod tests;
 pub use self::daemon::{
     Chain, alias_dropped, certificates_not_reloaded, certificates_reloaded, configuration_warning, fatal, lane_rests,
     left_out, not_accepted, not_reported, not_settled, not_started, panicked, queue_opened, queue_unavailable,
-    reload_failed, reloaded, started, stopped,
+    reload_failed, reloaded, session_refused, started, stopped,
 };
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, bounced, closed, connected,

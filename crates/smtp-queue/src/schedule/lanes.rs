@@ -270,9 +270,14 @@ impl Lanes {
         }
     }
 
-    /// The lanes with something to do, the longest waiting first.
-    pub(super) fn awake(&self, now: Tick) -> impl Iterator<Item = LaneIndex> {
-        self.awake.range(..=(now, LaneIndex(u32::MAX))).map(|(_, lane)| *lane)
+    /// The lane of the mailboxes, and since when it has something to do.
+    pub(super) fn local_awake(&self, now: Tick) -> Option<(Tick, LaneIndex)> {
+        self.state(LOCAL).wake.filter(|wake| *wake <= now).map(|wake| (wake, LOCAL))
+    }
+
+    /// The other lanes with something to do, the longest waiting first.
+    pub(super) fn others_awake(&self, now: Tick) -> impl Iterator<Item = (Tick, LaneIndex)> {
+        self.awake.range(..=(now, LaneIndex(u32::MAX))).filter(|(_, lane)| *lane != LOCAL).copied()
     }
 
     /// When the next lane has something to do.

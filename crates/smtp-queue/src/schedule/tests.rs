@@ -40,6 +40,11 @@ fn lane(name: &str) -> Lane {
     Lane::new(name)
 }
 
+/// A lane in which one delivery has been due since then.
+fn one_due(lane: Lane, since: u64) -> ReadyLane {
+    ReadyLane { lane, due: 1, since: at(since), probe: false }
+}
+
 fn messages(leases: &[Leased]) -> Vec<u64> {
     leases.iter().map(|lease| lease.message.as_raw()).collect()
 }
@@ -57,7 +62,7 @@ fn due_deliveries_of_one_message_in_one_lane_are_one_lease() {
     assert_eq!(messages(&leases), [1, 2]);
     assert_eq!(leases[0].numbers, [1, 2]);
     assert!(schedule.lease(&lane("hop"), at(0), 10).is_empty(), "nothing is leased twice");
-    assert_eq!(schedule.ready(at(0), usize::MAX), [ReadyLane { lane: Lane::local(), due: 1 }]);
+    assert_eq!(schedule.ready(at(0), usize::MAX), [one_due(Lane::local(), 0)]);
     assert_eq!(schedule.counts().leased, 3);
 }
 
@@ -70,10 +75,20 @@ fn the_longest_due_goes_first() {
     insert(&mut schedule, id(4, 1), &to_domain("b.example"), 5);
     let ready: Vec<_> = schedule.ready(at(100), usize::MAX).into_iter().map(|ready| (ready.lane, ready.due)).collect();
     assert_eq!(ready, [(lane("b.example"), 1), (lane("a.example"), 3)]);
-    assert_eq!(schedule.ready(at(100), 1), [ReadyLane { lane: lane("b.example"), due: 1 }]);
+    assert_eq!(schedule.ready(at(100), 1), [one_due(lane("b.example"), 5)]);
     assert_eq!((schedule.due(at(4)), schedule.due(at(20)), schedule.due(at(100))), (0, 3, 4));
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [2, 3]);
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [1]);
+}
+
+#[test]
+fn the_lane_of_mailboxes_waits_for_no_other() {
+    let mut schedule = by_domain();
+    insert(&mut schedule, id(1, 1), &to_domain("a.example"), 0);
+    insert(&mut schedule, id(2, 1), &to_mailbox(), 10);
+    assert_eq!(schedule.ready(at(9), 1)[0].lane, lane("a.example"));
+    assert_eq!(schedule.ready(at(10), 1)[0].lane, Lane::local());
+    assert_eq!(schedule.ready(at(10), usize::MAX).len(), 2);
 }
 
 #[test]
@@ -101,9 +116,11 @@ fn a_resting_lane_gives_one_probe_a_step() {
     insert(&mut schedule, id(9, 1), &to_domain("live.example"), 0);
     let dead = lane("dead.example");
     assert!(schedule.rest_lane(&dead, at(60)));
-    assert_eq!(schedule.ready(at(59), usize::MAX), [ReadyLane { lane: lane("live.example"), due: 1 }]);
+    assert_eq!(schedule.ready(at(59), usize::MAX), [one_due(lane("live.example"), 0)]);
     assert!(schedule.lease(&dead, at(59), 10).is_empty());
     assert_eq!(messages(&schedule.lease(&lane("live.example"), at(59), 10)), [9]);
+    let [ready] = &schedule.ready(at(61), usize::MAX)[..] else { panic!("one lane is ready") };
+    assert_eq!((ready.probe, ready.due, ready.since), (true, 1, at(60)));
     let probe = schedule.lease(&dead, at(60), 10);
     assert_eq!(messages(&probe), [1]);
     assert!(schedule.lease(&dead, at(61), 10).is_empty() && schedule.ready(at(61), usize::MAX).is_empty());
@@ -234,7 +251,7 @@ fn new_lanes_re_sort_and_keep_the_rests_of_those_that_stay() {
     schedule.rest_lane(&lane("a.example"), at(60));
     let rules = vec![("b.example".parse().unwrap(), lane("hop"))];
     schedule.set_lanes(LaneTable::new(rules, None));
-    assert_eq!(schedule.ready(at(0), usize::MAX), [ReadyLane { lane: lane("hop"), due: 1 }]);
+    assert_eq!(schedule.ready(at(0), usize::MAX), [one_due(lane("hop"), 0)]);
     assert_eq!(schedule.ready(at(60), usize::MAX).len(), 2);
     schedule.set_lanes(LaneTable::new(vec![(DomainPattern::ANY, lane("hop"))], None));
     assert_eq!(schedule.lease(&lane("hop"), at(0), 5)[0].numbers, [1, 2]);

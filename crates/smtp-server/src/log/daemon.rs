@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use smtp_mail::Report;
 use smtp_policy::recipients::Dropped;
 use smtp_proto::{ForwardPath, ReversePath};
 use smtp_queue::{Lane, SettleError, StartReport};
@@ -95,8 +96,13 @@ pub fn not_settled(error: &SettleError) {
 }
 
 /// A next hop is out of reach; its lane rests.
-pub fn lane_rests(lane: &Lane, rest: Duration) {
-    warn!(event = "lane_rests", lane = %lane, seconds = rest.as_secs_f64());
+pub fn lane_rests(lane: &Lane, rest: Duration, trouble: &Report) {
+    warn!(event = "lane_rests", lane = %lane, seconds = rest.as_secs_f64(), status = %trouble.status, text = %trouble);
+}
+
+/// A next hop takes no more sessions than it has.
+pub fn session_refused(lane: &Lane, trouble: &Report) {
+    info!(event = "session_refused", lane = %lane, status = %trouble.status, text = %trouble);
 }
 
 /// A target of an alias leads nowhere.

@@ -23,13 +23,15 @@ pub(super) fn settlement(shared: &Shared, lease: Lease, outcomes: Vec<Outcome>, 
 }
 
 /// What it means that a message's time is up, or that it is late.
-pub(super) fn overdue(shared: &Shared, lease: Lease, now: SystemTime) -> Settlement {
+/// What was not tried itself is told the `trouble` with its next hop, if there is any.
+pub(super) fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Report>, now: SystemTime) -> Settlement {
     let config = shared.config();
     if lease.overdue() == Some(Overdue::NoticeOwed) {
-        return delay_notice(shared, &config, lease, now);
+        return delay_notice(shared, &config, lease, trouble, now);
     }
     let expire = |recipient: &smtp_mail::AttemptRecipient| {
-        let report = lease.last_report_of(recipient.number).cloned().unwrap_or_else(never_tried);
+        let known = lease.last_report_of(recipient.number).or(trouble);
+        let report = known.cloned().unwrap_or_else(never_tried);
         Judged { number: recipient.number, result: AttemptResult::Expired, change: RecipientChange::Failed, report }
     };
     let judged = lease.attempt().recipients.iter().map(expire).collect();
@@ -86,14 +88,23 @@ fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>,
 }
 
 /// Tells the sender that the message is late. Nothing is told twice, and nothing to the null reverse-path.
-fn delay_notice(shared: &Shared, config: &Config, lease: Lease, now: SystemTime) -> Settlement {
+fn delay_notice(
+    shared: &Shared,
+    config: &Config,
+    lease: Lease,
+    trouble: Option<&Report>,
+    now: SystemTime,
+) -> Settlement {
     let kind = DsnKind::Delayed { retry_until: lease.expires_at() };
     let never_tried = never_tried();
     let waiting: Vec<_> = lease
         .attempt()
         .recipients
         .iter()
-        .map(|recipient| (recipient.number, lease.last_report_of(recipient.number).unwrap_or(&never_tried)))
+        .map(|recipient| {
+            let known = lease.last_report_of(recipient.number).or(trouble);
+            (recipient.number, known.unwrap_or(&never_tried))
+        })
         .collect();
     let report = report(shared, config, &lease, kind, &waiting, now);
     if let Some(id) = report.as_ref().and_then(|report| report.id) {
@@ -127,7 +138,10 @@ fn report(
                 forward_path: &recipient.rcpt.forward_path,
                 original: recipient.original.as_ref(),
                 report,
-                last_attempt_at: Some(now),
+                last_attempt_at: match lease.overdue() {
+                    Some(_) => lease.last_attempt_at(recipient.number),
+                    None => Some(now),
+                },
             })
         })
         .collect();
