@@ -55,7 +55,7 @@ fn try_check(segments: &Segments, index: &Index) -> Result<StoreCheck, ReplayErr
     let quiet = index.end() == end && replayed.end <= end;
     Ok(StoreCheck {
         records: replayed.records,
-        damage: replayed.damage,
+        damage: replayed.damage.into_iter().map(|damage| damage.damage).collect(),
         differing: quiet.then(|| expected.differing(&found)),
     })
 }

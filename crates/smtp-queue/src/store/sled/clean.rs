@@ -185,7 +185,7 @@ impl Cleaner {
             return Ok(None);
         };
         if alive == 0 {
-            return Ok(Some(Job { segment, reader: None, damaged: false }));
+            return Ok(Some(Job { segment, reader: None, damaged: ledger.is_damaged(segment) }));
         }
         let bloated = |tight| ledger.is_bloated(self.slack_octets, tight);
         let pays = bloated(false) || (bloated(true) && tight());
@@ -193,7 +193,7 @@ impl Cleaner {
             return Ok(None);
         }
         let reader = SegmentReader::new(segments.file(segment)?, LogPosition::new(segment, 0), None)?;
-        Ok(Some(Job { segment, reader: Some(reader), damaged: false }))
+        Ok(Some(Job { segment, reader: Some(reader), damaged: ledger.is_damaged(segment) }))
     }
 
     /// Leaves the segment behind once nothing in it is alive.

@@ -31,6 +31,7 @@ struct Counts {
     octets: u64,
     /// Messages whose record is here and that are not finished.
     alive: u64,
+    damaged: bool,
 }
 
 /// The octets that a message takes in the log.
@@ -88,6 +89,15 @@ impl Ledger {
     pub(super) fn oldest(&self) -> Option<(u32, u64)> {
         let state = self.state();
         state.segments.first_key_value().map(|(segment, counts)| (*segment, counts.alive))
+    }
+
+    /// Something in the segment is unreadable: it is not to be thrown away.
+    pub(super) fn set_damaged(&self, segment: u32) {
+        self.state().segments.entry(segment).or_default().damaged = true;
+    }
+
+    pub(super) fn is_damaged(&self, segment: u32) -> bool {
+        self.state().segments.get(&segment).is_some_and(|counts| counts.damaged)
     }
 
     pub(super) fn alive_in(&self, segment: u32) -> u64 {

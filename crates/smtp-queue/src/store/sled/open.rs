@@ -97,11 +97,16 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     writer.log = log_at(replayed.end, replayed.next_segment);
     writer.pauses = index.pauses().map_err(read_error)?;
     count(&segments, &index, &writer.ledger)?;
-    report.orphan_bodies = remove_orphans(&directory, &index)?;
+    for damage in &replayed.damage {
+        writer.ledger.set_damaged(damage.segment_number);
+    }
+    // Beside damage they may be what is left of a message.
+    let aside = (!replayed.damage.is_empty()).then(|| directory.join(QUARANTINE));
+    report.orphan_bodies = remove_orphans(&directory, &index, aside.as_deref())?;
     writer.restore_ballast();
     report.replayed = replayed.records;
     report.torn_octets = replayed.torn_octets;
-    report.damage = replayed.damage;
+    report.damage = replayed.damage.into_iter().map(|damage| damage.damage).collect();
     let store = DiskStore {
         directory,
         disk,
@@ -204,8 +209,9 @@ fn count(segments: &Segments, index: &Index, ledger: &Ledger) -> Result<(), Open
     counted.map_err(read_error)
 }
 
-/// Removes body files that no message names: of drafts that a crash cut short, and of messages that are finished.
-fn remove_orphans(directory: &Path, index: &Index) -> Result<u64, OpenError> {
+/// Removes body files that no message names, or puts them aside: of drafts that a crash cut short, and of messages that are
+/// finished.
+fn remove_orphans(directory: &Path, index: &Index, aside: Option<&Path>) -> Result<u64, OpenError> {
     let bodies = directory.join(BODIES);
     let mut removed = 0;
     for entry in std::fs::read_dir(&bodies).map_err(at_path(&bodies))? {
@@ -213,7 +219,12 @@ fn remove_orphans(directory: &Path, index: &Index) -> Result<u64, OpenError> {
         let id: Option<MessageId> = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let row = id.map(|id| index.message(id)).transpose().map_err(read_error)?.flatten();
         if row.is_none_or(|row| row.body != BodyPlace::File) {
-            std::fs::remove_file(entry.path()).map_err(at_path(&entry.path()))?;
+            let path = entry.path();
+            let moved = match aside {
+                Some(aside) => std::fs::rename(&path, aside.join(entry.file_name())),
+                None => std::fs::remove_file(&path),
+            };
+            moved.map_err(at_path(&path))?;
             removed += 1;
         }
     }

@@ -20,9 +20,16 @@ pub(super) struct Replayed {
     pub(super) next_segment: u32,
     pub(super) records: u64,
     pub(super) torn_octets: u64,
-    pub(super) damage: Vec<Damage>,
+    pub(super) damage: Vec<DamagedPlace>,
     /// The octets of all segments.
     pub(super) octets: u64,
+}
+
+/// Damage, and the number of its segment.
+#[derive(Debug)]
+pub(super) struct DamagedPlace {
+    pub(super) segment_number: u32,
+    pub(super) damage: Damage,
 }
 
 /// Why the log could not be read.
@@ -193,7 +200,7 @@ impl Segment<'_> {
     fn report(&mut self, at: LogPosition, octets: u64, id: Option<MessageId>) {
         let message = id.filter(|id| id.as_raw() != 0);
         let damage = Damage { segment: self.path.clone(), offset: u64::from(at.offset), octets, message };
-        self.replayed.damage.push(damage);
+        self.replayed.damage.push(DamagedPlace { segment_number: at.segment, damage });
     }
 }
 

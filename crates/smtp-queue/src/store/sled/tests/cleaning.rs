@@ -135,3 +135,31 @@ async fn copies_that_could_not_be_written_are_made_again() {
     assert!(check.problems.is_empty(), "{check:?}");
     assert!(files(&yard.path().join("quarantine")).is_empty());
 }
+
+#[tokio::test]
+async fn what_is_left_of_a_damaged_message_is_not_thrown_away() {
+    let yard = Yard::with_short_segments();
+    let (queue, _) = yard.open();
+    let id = send(&queue, "bob@held.example", &"x".repeat(300_000)).await;
+    let segment = yard.segments()[0].clone();
+    let mut octets = std::fs::read(&segment).unwrap();
+    let in_envelope = octets.windows(8).position(|window| window == b"bob@held").unwrap();
+    octets[in_envelope] ^= 1;
+    pass_through(&queue, "x").await;
+    let crashed = yard.crashed();
+    octets.extend_from_slice(&std::fs::read(&segment).unwrap()[octets.len()..]);
+    std::fs::write(crashed.path().join(LOG).join(segment.file_name().unwrap()), &octets).unwrap();
+    std::fs::create_dir_all(crashed.path().join("bodies")).unwrap();
+    std::fs::write(crashed.path().join("bodies").join(id.to_string()), "the body").unwrap();
+    let (queue, report) = crashed.open();
+    assert_eq!((report.damage.len(), report.damage[0].message, report.orphan_bodies), (1, Some(id), 1));
+    assert!(queued(&queue).is_empty());
+    for _ in 0..40 {
+        pass_through(&queue, &"x".repeat(2_000)).await;
+    }
+    queue.close();
+    let mut expected = [segment.file_name().unwrap().to_owned(), id.to_string().into()].to_vec();
+    expected.sort();
+    let kept = files(&crashed.path().join("quarantine"));
+    assert_eq!(kept.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>(), expected);
+}
