@@ -367,7 +367,7 @@ pub const KEYS: &[Key] = &[
         value: "duration",
         fallback: Value("\"5m\""),
         example: "\"3m\"",
-        text: "How long the server waits for more of the mail data.",
+        text: "How long the server waits for more of the mail data. All of it may take half an hour, and a second more for each 1,000 octets that have come.",
     },
     Key {
         path: "timeouts.tls_handshake",
