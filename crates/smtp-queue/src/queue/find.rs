@@ -1,5 +1,6 @@
 //! Looking into the queue.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +16,7 @@ use crate::row::{DeliveryRow, MessageRow, RecipientRow, RecipientState};
 use crate::schedule::{DeliveryId, Standing};
 use crate::select::{Candidate, IdSelector, Page, Selector};
 use crate::shared::content_octets;
-use crate::store::{ContentError, ReadError};
+use crate::store::{ContentError, ReadError, Visit};
 use crate::view::{DeliveryState, DeliveryView, MessageView, QueueStats, RecipientProgress, RecipientView};
 
 impl Queue {
@@ -117,47 +118,43 @@ impl Queue {
         now: SystemTime,
         visit: &mut dyn FnMut(Found) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let Some(messages) = selector.messages() else {
-            return self.walk_from(selector, after, None, now, visit).map(|_| ());
+        let mut message = None;
+        let mut result = Ok(());
+        let mut see = |delivery| match self.examine(selector, delivery, &mut message, now) {
+            Ok(found) => found.map_or(ControlFlow::Continue(()), &mut *visit),
+            Err(error) => {
+                result = Err(error);
+                ControlFlow::Break(())
+            }
         };
+        match selector.messages() {
+            None => self.shared.store.each_delivery(after, &mut see)?,
+            Some(messages) => self.each_delivery_of(messages, after, &mut see)?,
+        }
+        result
+    }
+
+    /// Visits the deliveries of these messages: each is asked for by its number.
+    fn each_delivery_of(
+        &self,
+        messages: BTreeSet<MessageId>,
+        after: Option<DeliveryId>,
+        visit: Visit<'_>,
+    ) -> Result<(), ReadError> {
         for message in messages {
-            let start = DeliveryId { message, number: 0 };
-            let after = after.map_or(start, |after| after.max(start));
-            if self.walk_from(selector, Some(after), Some(message), now, visit)?.is_break() {
-                break;
+            let Some(row) = self.shared.store.message(message)? else {
+                continue;
+            };
+            let ids = (1..=row.deliveries).map(|number| DeliveryId { message, number });
+            for id in ids.filter(|id| after.is_none_or(|after| *id > after)) {
+                if let Some(delivery) = self.shared.store.delivery(id)?
+                    && visit(delivery).is_break()
+                {
+                    return Ok(());
+                }
             }
         }
         Ok(())
-    }
-
-    fn walk_from(
-        &self,
-        selector: &Selector,
-        after: Option<DeliveryId>,
-        only: Option<MessageId>,
-        now: SystemTime,
-        visit: &mut dyn FnMut(Found) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, ReadError> {
-        let mut message = None;
-        let mut result = Ok(ControlFlow::Continue(()));
-        self.shared.store.each_delivery(after, &mut |delivery| {
-            if only.is_some_and(|only| only != delivery.id.message) {
-                return ControlFlow::Break(());
-            }
-            match self.examine(selector, delivery, &mut message, now) {
-                Ok(None) => ControlFlow::Continue(()),
-                Ok(Some(found)) => {
-                    let flow = visit(found);
-                    result = Ok(flow);
-                    flow
-                }
-                Err(error) => {
-                    result = Err(error);
-                    ControlFlow::Break(())
-                }
-            }
-        })?;
-        result
     }
 
     /// What the selector names of a delivery. `message` is the row that was read last.

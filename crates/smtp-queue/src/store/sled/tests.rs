@@ -282,3 +282,38 @@ async fn one_message_with_a_thousand_domains() {
     queue.settle(vec![settled]).await.unwrap();
     assert_eq!(queue.stats(now()).messages, 0);
 }
+
+/// Rows of sled and of the layers above it, while they sink: in order, each once, none of those that are gone.
+#[tokio::test]
+async fn a_walk_sees_every_row_once_while_rows_sink_into_sled() {
+    let yard = Yard::new();
+    let (queue, _) = yard.open();
+    let mut expected = std::collections::BTreeSet::new();
+    for round in 0..6 {
+        let mut tasks = Vec::new();
+        for _ in 0..800 {
+            let queue = queue.clone();
+            tasks.push(tokio::spawn(async move { send(&queue, "bob@example.net", "x").await }));
+        }
+        for task in tasks {
+            expected.insert(task.await.unwrap());
+        }
+        let removed: Vec<MessageId> = expected.iter().copied().skip(round).step_by(7).collect();
+        let ids = removed.iter().map(|id| crate::select::IdSelector::Message(*id)).collect();
+        let selector = Selector { ids: Some(ids), ..Selector::default() };
+        queue.control(&selector, Act::Remove, now()).await.unwrap();
+        for id in removed {
+            expected.remove(&id);
+        }
+        let found = queued(&queue);
+        assert!(
+            found.is_sorted() && found.iter().eq(&expected),
+            "round {round}: {} of {}",
+            found.len(),
+            expected.len()
+        );
+    }
+    assert!(expected.len() > 2_048);
+    let check = queue.check().unwrap();
+    assert_eq!((check.messages, check.problems.len()), (expected.len() as u64, 0));
+}

@@ -25,7 +25,7 @@ pub(super) const FLUSH_RECORDS: usize = 8_192;
 /// How often it is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// sled lets nobody read while it takes a batch: so many rows at a time.
-const BATCH_ROWS: usize = 1_000;
+const BATCH_ROWS: usize = 250;
 
 impl Index {
     /// Starts the thread. It ends after [`Index::close`].
