@@ -115,7 +115,9 @@ impl Index {
     /// Notes an error and waits. Whether to try again.
     fn fail(&self, error: WriteError) -> bool {
         let fatal = matches!(error, WriteError::Sync { .. });
-        tracing::error!(error = chain(&error), "the index of the queue cannot be written");
+        if fatal || self.state().trouble.is_none() {
+            tracing::error!(error = chain(&error), "the index of the queue cannot be written");
+        }
         if fatal {
             // What sled holds on disk is not known any more. The log is.
             let marked = std::fs::write(self.root().join(REBUILD_MARK), b"");
@@ -124,7 +126,12 @@ impl Index {
             }
         }
         let mut state = self.state();
-        state.trouble = Some(error);
+        // That sled is closed only follows from the error before, which says what is wrong.
+        let follows =
+            matches!(&error, WriteError::Write { source, .. } if source.kind() == io::ErrorKind::NotConnected);
+        if !follows || state.trouble.is_none() {
+            state.trouble = Some(error);
+        }
         self.progress.notify_all();
         if fatal {
             return false;
@@ -147,7 +154,7 @@ impl Index {
     fn reopen(&self) -> bool {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = database.reopen() {
-            tracing::error!(error = chain(&error), "the index of the queue cannot be opened");
+            tracing::debug!(error = chain(&error), "the index of the queue cannot be opened yet");
         }
         true
     }
@@ -155,7 +162,8 @@ impl Index {
     fn write(&self, layer: &Layer) -> Result<(), WriteError> {
         let database = self.database();
         self.disk.before_index_write().map_err(|error| database.write_error(error))?;
-        let tree = database.tree().map_err(|error| database.write_error(io::Error::other(error)))?;
+        let closed = |error| database.write_error(io::Error::new(io::ErrorKind::NotConnected, error));
+        let tree = database.tree().map_err(closed)?;
         let mut rows = Rows { tree, batch: Batch::default(), batched: 0 };
         rows.put(layer, self.state().last_id).map_err(|error| database.write_error(error.into()))?;
         crate::fail_point::pass("index.written");
