@@ -25,8 +25,8 @@ mod flush;
 
 pub(super) use database::{Database, DatabaseError};
 
-/// How many records may wait for sled before the committer does.
-const WAITING_RECORDS_MAX: usize = 16_384;
+/// How many rows may wait for sled before the committer does.
+const WAITING_ROWS_MAX: usize = 8_192;
 /// How many rows are read from sled at a time while the layers above are looked at.
 const SCAN_ROWS: usize = 2_048;
 
@@ -105,14 +105,14 @@ impl Index {
         if first {
             state.since = Some(Instant::now());
         }
-        if first || state.pending.records >= flush::FLUSH_RECORDS {
+        if first || state.pending.rows() >= flush::FLUSH_ROWS {
             self.work.notify_one();
         }
     }
 
     /// Waits until sled is not too far behind. An error where it cannot get on.
     pub(super) fn wait_for_room(&self) -> Result<(), WriteError> {
-        let behind = |state: &mut State| state.trouble.is_none() && state.pending.records >= WAITING_RECORDS_MAX;
+        let behind = |state: &mut State| state.trouble.is_none() && state.pending.rows() >= WAITING_ROWS_MAX;
         let waited = self.progress.wait_while(self.state(), behind);
         let state = waited.unwrap_or_else(PoisonError::into_inner);
         state.trouble.clone().map_or(Ok(()), Err)

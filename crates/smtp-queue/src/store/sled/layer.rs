@@ -68,6 +68,11 @@ impl Layer {
         self.records == 0 && self.leftovers.is_empty()
     }
 
+    /// How many rows it holds.
+    pub(super) fn rows(&self) -> usize {
+        self.messages.len() + self.deliveries.len()
+    }
+
     pub(super) fn message(&self, id: MessageId) -> Option<&Slot<MessageRow>> {
         self.messages.get(&id)
     }

@@ -20,8 +20,8 @@ use crate::store::sled::{BODIES, INDEX, LOG, QUARANTINE, REBUILD_MARK, segment_n
 
 /// The pending layer is brought into sled when it is so old,
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
-/// or holds so many records. Later than sled could: what is delivered at once then never gets there.
-pub(super) const FLUSH_RECORDS: usize = 8_192;
+/// or holds so many rows. Later than sled could: what is delivered at once then never gets there.
+pub(super) const FLUSH_ROWS: usize = 4_096;
 /// How often it is tried again.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// sled lets nobody read while it takes a batch: so many rows at a time.
@@ -84,7 +84,7 @@ impl Index {
         loop {
             let patience = match state.since {
                 _ if state.closing || state.hurried => Duration::ZERO,
-                Some(_) if state.pending.records >= FLUSH_RECORDS => Duration::ZERO,
+                Some(_) if state.pending.rows() >= FLUSH_ROWS => Duration::ZERO,
                 Some(since) => FLUSH_AFTER.saturating_sub(since.elapsed()),
                 None => Duration::MAX,
             };
