@@ -40,6 +40,8 @@ pub struct Schedule {
     /// When holds end.
     holds: BTreeSet<(Tick, Slot)>,
     lanes: Lanes,
+    /// The latest that the clock has shown.
+    latest: Tick,
     last_lease: u32,
     leased: usize,
     held: usize,
@@ -59,6 +61,7 @@ impl Schedule {
             timers: BTreeSet::new(),
             holds: BTreeSet::new(),
             lanes: Lanes::new(lanes),
+            latest: Tick::ZERO,
             last_lease: 0,
             leased: 0,
             held: 0,
@@ -97,8 +100,8 @@ impl Schedule {
         true
     }
 
-    /// The lanes in which something is due and may be leased: that of the mailboxes, then the others, the longest waiting
-    /// first; at most so many. O(what is returned).
+    /// The lanes in which something is due and may be leased: that of the mailboxes, then the others, those first of which
+    /// nothing was leased for the longest time since it was due; at most so many. O(what is returned).
     pub fn ready(&mut self, now: SystemTime, at_most: usize) -> Vec<ReadyLane> {
         let now = self.advance(now);
         // Mailboxes need no next hop: however many lanes wait for theirs, this one is not behind them.
@@ -146,6 +149,9 @@ impl Schedule {
         }
         if let (Rest::Until(_), Some(probe)) = (self.lanes.rest(lane), leases.first()) {
             self.lanes.set_rest(lane, Rest::Probing(probe.lease.0));
+        }
+        if !leases.is_empty() {
+            self.lanes.set_served(lane, now);
         }
         self.refresh(lane);
         leases
@@ -231,7 +237,8 @@ impl Schedule {
             return false;
         };
         self.disarm(slot);
-        self.entries[slot].due = self.clock.now(now);
+        // What has waited for longer does not go behind the others for it.
+        self.entries[slot].due = self.entries[slot].due.min(self.clock.now(now));
         let lane = self.lanes.lane_of(self.entries[slot].place);
         if let Rest::Until(_) = self.lanes.rest(lane) {
             self.lanes.set_rest(lane, Rest::Until(Tick::ZERO));

@@ -40,6 +40,12 @@ impl Schedule {
     /// Lets what is over by now be over: holds and pauses.
     pub(super) fn advance(&mut self, now: SystemTime) -> Tick {
         let now = self.clock.now(now);
+        if now.is_long_before(self.latest) {
+            self.lanes.forget_served();
+            self.refresh_all();
+            self.latest = now;
+        }
+        self.latest = self.latest.max(now);
         while let Some((_, slot)) = self.holds.first().filter(|(until, _)| *until <= now).copied() {
             self.rearm(slot);
         }

@@ -35,6 +35,8 @@ struct LaneState {
     lane: Lane,
     places: u32,
     rest: Rest,
+    /// When something of it was last leased.
+    served: Tick,
     /// When there is something to do in it: its key in the index of lanes.
     wake: Option<Tick>,
 }
@@ -67,7 +69,7 @@ pub(super) struct Lanes {
 
 impl Lanes {
     pub(super) fn new(table: LaneTable) -> Self {
-        let local = LaneState { lane: Lane::local(), places: 1, rest: Rest::Open, wake: None };
+        let local = LaneState { lane: Lane::local(), places: 1, rest: Rest::Open, served: Tick::ZERO, wake: None };
         Self {
             table,
             places: vec![PlaceState { lane: LOCAL, deliveries: 0, paused: false }],
@@ -149,7 +151,7 @@ impl Lanes {
             self.state_mut(known).places += 1;
             return known;
         }
-        let state = LaneState { lane: lane.clone(), places: 1, rest: Rest::Open, wake: None };
+        let state = LaneState { lane: lane.clone(), places: 1, rest: Rest::Open, served: Tick::ZERO, wake: None };
         let lane_index = if let Some(free) = self.free_states.pop() {
             self.states[free.0 as usize] = Some(state);
             free
@@ -228,6 +230,18 @@ impl Lanes {
         self.state_mut(lane).rest = rest;
     }
 
+    /// Something of the lane was leased: it goes behind those that have waited longer for that, however old its next mail.
+    pub(super) fn set_served(&mut self, lane: LaneIndex, now: Tick) {
+        self.state_mut(lane).served = now;
+    }
+
+    /// The clock was set back: what it showed before is no measure.
+    pub(super) fn forget_served(&mut self) {
+        for state in self.states.iter_mut().flatten() {
+            state.served = Tick::ZERO;
+        }
+    }
+
     /// A lease has ended, by whatever way: if it was a probe, the next one may go.
     pub(super) fn end_probe(&mut self, lane: LaneIndex, lease: NonZeroU32) {
         let state = self.state_mut(lane);
@@ -246,12 +260,13 @@ impl Lanes {
         }
     }
 
-    /// Notes when the lane is worth a look: at its first due time, but not before its rest is over.
+    /// Notes when the lane is worth a look: at its first due time, or since it was last served; but not before its rest is
+    /// over.
     pub(super) fn set_first_due(&mut self, lane: LaneIndex, first_due: Option<Tick>) {
         let wake = match (first_due, self.rest(lane)) {
             _ if self.is_blocked(lane) => None,
             (None, _) | (_, Rest::Probing(_)) => None,
-            (Some(due), Rest::Open) => Some(due),
+            (Some(due), Rest::Open) => Some(due.max(self.state(lane).served)),
             (Some(due), Rest::Until(until)) => Some(due.max(until)),
         };
         self.set_wake(lane, wake);

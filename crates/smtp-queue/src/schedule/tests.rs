@@ -82,6 +82,23 @@ fn the_longest_due_goes_first() {
 }
 
 #[test]
+fn lanes_take_turns_however_old_their_mail() {
+    let mut schedule = by_domain();
+    for message in 1..=3 {
+        insert(&mut schedule, id(message, 1), &to_domain("much.example"), 0);
+    }
+    insert(&mut schedule, id(9, 1), &to_domain("little.example"), 50);
+    let first = |schedule: &mut Schedule, now| schedule.ready(at(now), 1).remove(0).lane;
+    assert_eq!(first(&mut schedule, 60), lane("much.example"));
+    assert_eq!(schedule.lease(&lane("much.example"), at(60), 1).len(), 1);
+    assert_eq!(first(&mut schedule, 61), lane("little.example"));
+    assert_eq!(schedule.ready(at(61), usize::MAX)[1].since, at(60));
+    // A clock that is set back makes nobody wait for it.
+    assert_eq!(first(&mut schedule, 55), lane("much.example"));
+    assert_eq!(schedule.ready(at(55), usize::MAX).len(), 2);
+}
+
+#[test]
 fn the_lane_of_mailboxes_waits_for_no_other() {
     let mut schedule = by_domain();
     insert(&mut schedule, id(1, 1), &to_domain("a.example"), 0);

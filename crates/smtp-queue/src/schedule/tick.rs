@@ -11,9 +11,15 @@ impl Tick {
     /// A moment that does not come: later than every [`TickClock::now`].
     pub(super) const NEVER: Self = Self(u32::MAX);
     const LAST: Self = Self(u32::MAX - 1);
+
+    /// By more than threads differ in their idea of now.
+    pub(super) fn is_long_before(self, other: Self) -> bool {
+        self.0.saturating_add(SECOND_TICKS) < other.0
+    }
 }
 
 const TICK_MILLISECONDS: u128 = 100;
+const SECOND_TICKS: u32 = 10;
 
 /// What the past is good for: deliveries overdue since longer than this are leased in any order.
 const PAST: Duration = Duration::from_hours(30 * 24);

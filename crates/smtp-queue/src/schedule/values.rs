@@ -67,7 +67,7 @@ pub struct ReadyLane {
     pub lane: Lane,
     /// How many deliveries are due, counted up to [`Schedule::DUE_COUNTED_MAX`](super::Schedule::DUE_COUNTED_MAX); 1 if only a probe may go.
     pub due: usize,
-    /// Since when the first of them has been waiting.
+    /// Since when nothing was leased of it: since the first of them was due, or since the last lease.
     pub since: SystemTime,
     /// The lane has rested, by time or because an operator has ended its rest: one probe may go.
     pub probe: bool,

@@ -384,7 +384,7 @@ impl Pair {
         let entry = self.model.entries.get_mut(&id).filter(|entry| entry.state == ModelState::Waiting);
         assert_eq!(self.real.due_now(id, self.now), entry.is_some());
         let Some(entry) = entry else { return };
-        entry.due = self.now;
+        entry.due = entry.due.min(self.now);
         let lane = self.model.table.lane_of(&entry.destination);
         if let Some(ModelRest::Until(until)) = self.model.rests.get_mut(&lane) {
             *until = SystemTime::UNIX_EPOCH;
