@@ -37,6 +37,7 @@ impl House {
         let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
         write("mx.pem", identity.chain_pem());
         write("mx.key", identity.key_pem());
+        write("ca.pem", &authority.certificate_pem());
         write("users.toml", "[alice]\n[bob]\n");
         write("aliases", "postmaster: alice\n");
         fs::create_dir(directory.path().join("Maildir")).unwrap();
@@ -111,12 +112,16 @@ impl House {
 
     /// The next attempt for that recipient (as `alice@example.org`) that ends so.
     pub async fn attempt(&mut self, recipient: &str, result: AttemptResult) -> Arc<Attempted> {
-        loop {
-            let attempted = self.next_attempt().await;
-            if attempted.forward_path.to_string() == format!("<{recipient}>") && attempted.result == result {
-                return attempted;
+        let wanted = async {
+            loop {
+                let attempted = self.next_attempt().await;
+                if attempted.forward_path.to_string() == format!("<{recipient}>") && attempted.result == result {
+                    return attempted;
+                }
             }
-        }
+        };
+        let ended = tokio::time::timeout(PATIENCE, wanted).await;
+        ended.unwrap_or_else(|_| panic!("no attempt for {recipient} ends as {result:?}"))
     }
 
     /// The messages in a user's Maildir, oldest first.
@@ -132,6 +137,7 @@ fn configuration(more: &str) -> String {
         r#"hostname = "mx.example.org"
 [tls]
 certificates = [{{ chain = "mx.pem", key = "mx.key" }}]
+authorities = "ca.pem"
 [local]
 domains = ["example.org"]
 users = "users.toml"

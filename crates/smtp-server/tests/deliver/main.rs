@@ -1,0 +1,16 @@
+//! Mail on its way out, from a whole server to scripted next hops and into Maildirs.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../house/mod.rs"]
+mod house;
+mod support;
+
+mod addresses;
+mod dead_hop;
+mod in_flight;
+mod operators;
+mod relay;
+mod reports;
+mod retry;
+mod sessions;
+mod tls;
