@@ -4,24 +4,10 @@ use smtp_server::metrics::AttemptResult::Delivered;
 use smtp_testkit::peer::{Answer, Gate, Peer, Script, Stage};
 
 use crate::house::House;
-use crate::support::{SOON, accept, emptied, in_time, message, routed};
+use crate::support::{SOON, accept, accept_many, emptied, in_time, message, routed};
 
-/// So many messages for the dead next hop, from so many clients.
+/// So many messages for the dead next hop.
 const MESSAGES: usize = 5_000;
-const CLIENTS: usize = 20;
-
-async fn send_all(house: &House) {
-    let clients = (0..CLIENTS).map(|_| async {
-        let mut dialogue = house.connect().await;
-        dialogue.ask("EHLO client.example").await;
-        for number in 0..MESSAGES / CLIENTS {
-            let content = message(&number.to_string());
-            let reply = dialogue.send("alice@example.org", &["x@dead.example"], &content).await;
-            assert!(reply.starts_with("250 "), "{reply}");
-        }
-    });
-    futures_util::future::join_all(clients).await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_next_hop_with_much_mail_delays_no_other() {
@@ -37,7 +23,7 @@ async fn a_dead_next_hop_with_much_mail_delays_no_other() {
     let peer = Peer::start(Script::new().on_each(Stage::Connect, answers));
     let other = Peer::start(Script::new());
     let mut house = House::start(&routed(SOON, &[("dead.example", &peer), ("live.example", &other)])).await;
-    send_all(&house).await;
+    accept_many(&house, MESSAGES, "alice@example.org", "x@dead.example").await;
     in_time("the fourth probe", fourth.reached(1)).await;
     // While it is under way there is no fifth, whatever comes in.
     accept(&house, "alice@example.org", &["x@dead.example"], &message("one more")).await;

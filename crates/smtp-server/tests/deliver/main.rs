@@ -7,7 +7,9 @@ mod support;
 
 mod addresses;
 mod dead_hop;
+mod full_disks;
 mod in_flight;
+mod maildir;
 mod operators;
 mod relay;
 mod reports;

@@ -36,6 +36,20 @@ pub(crate) async fn accept(house: &House, from: &str, to: &[&str], content: &str
     assert!(reply.starts_with("250 2.0.0 "), "{reply}");
 }
 
+/// Has the server take many messages, from many clients at a time.
+pub(crate) async fn accept_many(house: &House, count: usize, from: &str, to: &str) {
+    const CLIENTS: usize = 20;
+    let clients = (0..CLIENTS).map(|client| async move {
+        let mut dialogue = house.connect().await;
+        dialogue.ask("EHLO client.example").await;
+        for number in (client..count).step_by(CLIENTS) {
+            let reply = dialogue.send(from, &[to], &message(&number.to_string())).await;
+            assert!(reply.starts_with("250 "), "{reply}");
+        }
+    });
+    futures_util::future::join_all(clients).await;
+}
+
 /// Waits for what a peer, or the server, does in its own time.
 pub(crate) async fn in_time<T>(what: &str, event: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))

@@ -209,6 +209,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     /// One whole transaction; the last reply. `content` has CRLF line ends and is dot-stuffed as it must be.
     pub async fn send(&mut self, from: &str, to: &[&str], content: &str) -> String {
         let mut reply = self.ask(&format!("MAIL FROM:<{from}>")).await;
+        if !reply.starts_with('2') {
+            return reply;
+        }
         for recipient in to {
             reply = self.ask(&format!("RCPT TO:<{recipient}>")).await;
         }
