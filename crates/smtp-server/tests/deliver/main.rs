@@ -6,6 +6,7 @@ mod house;
 mod support;
 
 mod addresses;
+mod content;
 mod dead_hop;
 mod full_disks;
 mod in_flight;
