@@ -6,6 +6,7 @@ mod house;
 mod support;
 
 mod addresses;
+mod chaos;
 mod content;
 mod dead_hop;
 mod full_disks;
