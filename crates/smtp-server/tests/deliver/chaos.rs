@@ -39,7 +39,9 @@ fn unreliable(random: &mut Rng) -> Peer {
 /// What an operator does on a bad day; nothing of it loses mail.
 async fn meddle(house: &mut House, random: &mut Rng) {
     match random.u8(..6) {
-        0 => drop(act_on_all(house, Act::Schedule).await),
+        0 => {
+            act_on_all(house, Act::Schedule).await;
+        }
         1 => {
             act_on_all(house, Act::Hold).await;
             act_on_all(house, Act::Release).await;
