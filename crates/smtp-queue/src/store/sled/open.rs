@@ -61,11 +61,7 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     let directory = config.directory.clone();
     make_directories(&directory)?;
     let lock = Arc::new(Lock::take(&directory)?);
-    let mut ballast = Ballast::new(directory.join("ballast"), config.ballast_octets);
-    // A disk that cannot be asked is not taken for a full one.
-    if disk.free_octets(&directory).is_ok_and(|free| free < START_OCTETS_MIN) && ballast.release() {
-        tracing::warn!("the disk is full: the ballast of the queue is given up for the start");
-    }
+    let ballast = ballast_with_room_to_start(config, disk.as_ref());
     let mut report = StartReport::default();
     let (database, meta) = open_database(&directory, rebuild, &mut report)?;
     let segments = Arc::new(Segments::new(directory.join(LOG)));
@@ -118,6 +114,16 @@ pub(super) fn open(config: &QueueConfig, disk: Arc<dyn Disk>, rebuild: bool) -> 
     };
     let (last_id, pauses) = (index.last_id(), writer.pauses.clone());
     Ok(Opened { store: Arc::new(store), writer: Box::new(writer), report, last_id, pauses })
+}
+
+/// The ballast; given up where the disk has no room to start.
+fn ballast_with_room_to_start(config: &QueueConfig, disk: &dyn Disk) -> Ballast {
+    let mut ballast = Ballast::new(config.directory.join("ballast"), config.ballast_octets);
+    // A disk that cannot be asked is not taken for a full one.
+    if disk.free_octets(&config.directory).is_ok_and(|free| free < START_OCTETS_MIN) && ballast.release() {
+        tracing::warn!("the disk is full: the ballast of the queue is given up for the start");
+    }
+    ballast
 }
 
 fn make_directories(directory: &Path) -> Result<(), OpenError> {
