@@ -124,12 +124,38 @@ impl House {
         ended.unwrap_or_else(|_| panic!("no attempt for {recipient} ends as {result:?}"))
     }
 
+    /// Waits until attempts have ended so for each of these recipients, in any order.
+    pub async fn attempts(&mut self, ends: &[(&str, AttemptResult)]) {
+        let mut missing: Vec<_> = ends.to_vec();
+        while !missing.is_empty() {
+            let ended = self.next_attempt().await;
+            let path = ended.forward_path.to_string();
+            missing.retain(|(recipient, result)| path != format!("<{recipient}>") || ended.result != *result);
+        }
+    }
+
     /// The messages in a user's Maildir, oldest first.
     pub fn maildir(&self, user: &str) -> Vec<String> {
+        let mailbox = self.mailbox(user);
+        mailbox.iter().map(|octets| String::from_utf8_lossy(octets).into_owned()).collect()
+    }
+
+    /// The same, octet for octet.
+    pub fn mailbox(&self, user: &str) -> Vec<Vec<u8>> {
         let mut files = files(&self.path("Maildir").join(user).join("new"));
         files.sort();
-        files.iter().map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()).collect()
+        files.iter().map(|file| fs::read(file).unwrap()).collect()
     }
+}
+
+/// Waits until something is so that nobody tells of.
+pub async fn until(what: &str, reached: impl Fn() -> bool) {
+    let reached = async {
+        while !reached() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, reached).await.is_ok(), "it never came: {what}");
 }
 
 fn configuration(more: &str) -> String {
@@ -204,6 +230,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
             }
         }
         lines.join("\n")
+    }
+
+    /// Reads what there is; true at the end of the stream.
+    pub async fn end(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        let read =
+            tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer)).await.expect("the stream does not end");
+        matches!(read, Ok(0) | Err(_))
     }
 
     /// One whole transaction; the last reply. `content` has CRLF line ends and is dot-stuffed as it must be.

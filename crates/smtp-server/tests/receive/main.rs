@@ -4,6 +4,15 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+mod client;
+mod content;
+mod limits;
+mod lines;
+mod recipients;
+mod relay;
+mod smuggling;
+mod tls;
+
 use house::House;
 use smtp_server::metrics::AttemptResult;
 
