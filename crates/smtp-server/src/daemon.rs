@@ -191,13 +191,18 @@ impl Daemon {
         let in_time = drained.await.is_ok();
         self.phase.send_replace(Phase::Ending);
         let _ = tokio::time::timeout(FAREWELL, async { while self.sessions.recv().await.is_some() {} }).await;
-        self.runner.abort();
+        if !self.runner.is_finished() {
+            self.runner.abort();
+            let _ = (&mut self.runner).await;
+        }
         // The runner is gone, and with it the last sender of settlements: the settler ends when all are durable.
         let _ = tokio::time::timeout(drain, &mut self.settler).await;
         self.shared.deliverer().close().await;
         let _ = self.admin_stop.send(());
         let _ = self.admin.await;
         self.certificates.abort();
+        // Whatever holds the queue must be gone, so that it can be opened again at once.
+        let _ = self.certificates.await;
         let queue = self.shared.queue().clone();
         let _ = tokio::task::spawn_blocking(move || queue.close()).await;
         log::stopped(in_time);

@@ -259,6 +259,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
         self.ask(&format!("{content}.")).await
     }
 
+    /// One whole transaction in one write; the last reply that comes, which is empty where the stream has broken.
+    pub async fn try_send(&mut self, from: &str, to: &str, content: &str) -> String {
+        for line in [&*format!("MAIL FROM:<{from}>\r\nRCPT TO:<{to}>\r\nDATA\r\n"), &*format!("{content}.\r\n")] {
+            if self.stream.write_all(line.as_bytes()).await.is_err() {
+                return String::new();
+            }
+            let replies = if line.starts_with("MAIL") { 3 } else { 1 };
+            for _ in 0..replies {
+                let reply = self.reply().await;
+                if !reply.starts_with(['2', '3']) || replies == 1 {
+                    return reply;
+                }
+            }
+        }
+        String::new()
+    }
+
     async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.pending.windows(2).position(|pair| pair == b"\r\n") {

@@ -1,26 +1,32 @@
 //! The log of one test.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
 use smtp_server::log::{Format, LogLayer};
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What this thread, on which a whole test runs, logs from now on.
 pub(crate) struct Lines {
-    octets: Octets,
-    _guard: DefaultGuard,
+    octets: Arc<Mutex<Vec<u8>>>,
 }
 
-#[derive(Clone, Default)]
-struct Octets(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static OCTETS: RefCell<Option<Arc<Mutex<Vec<u8>>>>> = const { RefCell::new(None) };
+}
 
-impl Write for Octets {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+/// Hands each line to the test of the thread that it is written on.
+struct ByThread;
+
+impl Write for ByThread {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(octets) = OCTETS.with_borrow(Clone::clone) {
+            octets.lock().unwrap().extend_from_slice(line);
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -30,9 +36,16 @@ impl Write for Octets {
 
 impl Lines {
     pub(crate) fn capture() -> Self {
-        let octets = Octets::default();
-        let layer = LogLayer::new(Format::Json, octets.clone());
-        Self { octets, _guard: tracing_subscriber::registry().with(layer).set_default() }
+        // One subscriber for all tests of the process: with one for each, what a call site is worth is remembered from
+        // whichever test came to it first.
+        static SUBSCRIBER: Once = Once::new();
+        SUBSCRIBER.call_once(|| {
+            tracing_subscriber::registry().with(LogLayer::new(Format::Json, ByThread)).init();
+            tracing::callsite::rebuild_interest_cache();
+        });
+        let octets = Arc::default();
+        OCTETS.set(Some(Arc::clone(&octets)));
+        Self { octets }
     }
 
     /// The lines so far with this event.
@@ -40,8 +53,13 @@ impl Lines {
         self.all().into_iter().filter(|line| line["event"] == event).collect()
     }
 
+    /// The lines so far that an operator should look at.
+    pub(crate) fn grave(&self) -> Vec<Value> {
+        self.all().into_iter().filter(|line| line["level"] == "warn" || line["level"] == "error").collect()
+    }
+
     fn all(&self) -> Vec<Value> {
-        let octets = self.octets.0.lock().unwrap();
+        let octets = self.octets.lock().unwrap();
         octets.split(|&octet| octet == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 }

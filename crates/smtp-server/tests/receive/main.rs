@@ -4,13 +4,17 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+mod broken;
 mod client;
 mod content;
 mod limits;
 mod lines;
 mod recipients;
 mod relay;
+mod reload;
 mod smuggling;
+mod stop;
+mod storage;
 mod tls;
 
 use house::House;

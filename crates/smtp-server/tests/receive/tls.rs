@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use smtp_server::config::Config;
-use smtp_server::metrics::{AttemptResult, Service};
+use smtp_server::metrics::{AttemptResult, QueueReading, Service};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio_rustls::client::TlsStream;
@@ -15,6 +15,11 @@ use crate::lines::Lines;
 
 const CONTENT: &str = "Subject: x\r\n\r\nx\r\n";
 const TRUSTED: &str = "[relay]\nnetworks = [\"127.0.0.9/32\"]\n";
+
+fn failures(house: &mut House) -> bool {
+    let text = house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now());
+    !text.contains("smtp_server_tls_failures_total{dir=\"in\"} 0\n")
+}
 
 fn leaf(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
     stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
@@ -106,6 +111,30 @@ async fn nothing_that_was_said_in_the_clear_lasts_under_tls() {
         assert!(reply.starts_with(expected), "{line}: {reply}");
     }
     drop(dialogue);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_counted_and_harms_nobody() {
+    let lines = Lines::capture();
+    let mut house = House::start("").await;
+    let mut other = starttls(&house, hello(&house).await).await;
+    assert!(!failures(&mut house));
+    let mut dialogue = hello(&house).await;
+    dialogue.ask("STARTTLS").await;
+    dialogue.write(b"GET / HTTP/1.1\r\n\r\n").await;
+    // What is read is an alert of TLS, then the end.
+    while !dialogue.end().await {}
+    until("the end is logged", || !lines.of("closed").is_empty()).await;
+    assert!(failures(&mut house));
+    let closed = &lines.of("closed")[0];
+    assert_eq!((&closed["level"], &closed["service"]), (&"info".into(), &"mx".into()));
+    let reason = closed["reason"].as_str().unwrap();
+    assert!(reason.contains("the TLS handshake failed"), "{reason}");
+    let reply = other.send("a@example.net", &["alice@example.org"], CONTENT).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    assert!(lines.grave().is_empty(), "{:?}", lines.grave());
+    drop(other);
     house.stop().await;
 }
 
