@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use smtp_config::file::{Log, LogFormat, LogLevel};
 use smtp_config::{Found, LoadError};
+use smtp_queue::OpenError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::check;
@@ -18,9 +19,11 @@ use crate::daemon::{Daemon, StartError};
 use crate::demo::{self, DemoArguments};
 use crate::log;
 
-/// `EX_OSERR` of sysexits: an address or a socket cannot be had.
+/// `EX_USAGE` of sysexits: the arguments are wrong.
+const EXIT_USAGE: u8 = 64;
+/// `EX_OSERR` of sysexits: an address, a socket, or the queue cannot be had, most often because another process has it.
 const EXIT_SYSTEM: u8 = 71;
-/// `EX_IOERR`: the disk failed in a way after which nothing that was written can be trusted.
+/// `EX_IOERR`: the queue cannot be read, or the disk failed in a way after which nothing that was written can be trusted.
 const EXIT_INPUT_OUTPUT: u8 = 74;
 /// `EX_SOFTWARE`: a defect.
 const EXIT_SOFTWARE: u8 = 70;
@@ -48,7 +51,14 @@ enum Command {
 
 /// Runs what the arguments ask for.
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are asked for, and are no mistake. A terminal that is gone reads neither.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+        }
+    };
     let code = match arguments.command {
         None | Some(Command::Run) => run_server(arguments.config),
         Some(Command::Check) => check(arguments.config),
@@ -110,7 +120,11 @@ async fn serve(config: Config) -> Result<u8> {
         Ok(daemon) => daemon,
         Err(error) => {
             log::not_started(&error);
-            return Ok(if matches!(error, StartError::Queue { .. }) { EXIT_INPUT_OUTPUT } else { EXIT_SYSTEM });
+            return Ok(match error {
+                StartError::Queue { source: OpenError::Locked { .. }, .. } => EXIT_SYSTEM,
+                StartError::Queue { .. } => EXIT_INPUT_OUTPUT,
+                StartError::Listen(_) | StartError::Admin(_) => EXIT_SYSTEM,
+            });
         }
     };
     tell_supervisor(&[sd_notify::NotifyState::Ready]);

@@ -9,6 +9,7 @@ mod client;
 mod content;
 mod limits;
 mod lines;
+mod program;
 mod recipients;
 mod relay;
 mod reload;
