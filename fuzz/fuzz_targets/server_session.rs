@@ -95,7 +95,7 @@ impl Served {
     fn answer(&mut self, event: &Event) {
         let refuse = self.answers & 1 == 1;
         let answered = match event {
-            Event::Reset | Event::Closed(_) => return,
+            Event::Reset | Event::Refused(_) | Event::Closed(_) => return,
             Event::Connected => {
                 self.session.reply(Reply::without_status(ReplyCode::SERVICE_READY, "mx.test"), self.now)
             }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-pub use event::{CloseReason, Event, Framing};
+pub use event::{CloseReason, Event, Framing, Refusal, Subject};
 
 use crate::limits::Limits;
 use crate::line::LineCutter;

@@ -87,7 +87,7 @@ impl Server {
                 self.content.clear();
                 Ok(())
             }
-            Event::Closed(_) => Ok(()),
+            Event::Closed(_) | Event::Refused(_) => Ok(()),
             _ => self.session.reply(reply, self.now),
         };
         answered.unwrap();

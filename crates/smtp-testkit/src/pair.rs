@@ -424,7 +424,7 @@ impl Pair<'_> {
                 self.receiving.clear();
                 Ok(())
             }
-            server::Event::StartTls => Ok(()),
+            server::Event::StartTls | server::Event::Refused(_) => Ok(()),
             server::Event::Closed(reason) => {
                 self.server.closed = true;
                 self.to_client.ended = true;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::mail_data::ContentFacts;
 use crate::session::Timer;
-use crate::{Hello, Mail, Rcpt};
+use crate::{Command, Hello, Mail, Rcpt, Reply};
 
 /// What has come from the client. Where an answer is due, no more input is taken until it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +37,33 @@ pub enum Event {
     /// The transaction that was open is gone, for whatever cause; what was kept for it can go too. A refusal of mail
     /// data that is still coming in has been chosen and is sent at its true end.
     Reset,
+    /// The session refuses something by itself: for the log, no answer is due. The reply is queued, or will be at the
+    /// true end of the mail data. What ends the session is told by [`Event::Closed`] alone.
+    Refused(Refusal),
     /// The session is over, and no more output comes: when what was given is written, close the connection. Always the
     /// last event.
     Closed(CloseReason),
+}
+
+/// What a session refuses by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is refused.
+    pub subject: Subject,
+    /// The reply to it.
+    pub reply: Reply,
+}
+
+/// What a [`Refusal`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// A command that is not permitted at this point, or goes over a limit.
+    Command(Box<Command>),
+    /// A line that is no command.
+    Line,
+    /// The content of a message.
+    Content,
 }
 
 /// How mail data comes.

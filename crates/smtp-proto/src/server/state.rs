@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
-use super::event::{CloseReason, Event, Framing};
+use super::event::{CloseReason, Event, Framing, Refusal, Subject};
 use super::{ServerSession, replies};
 use crate::line::{self, Line};
 use crate::mail_data::{ContentFault, MailDataPiece, Unstuffer};
@@ -173,11 +173,11 @@ impl ServerSession {
         let behind_refusal = std::mem::take(&mut self.behind_refusal);
         match (parsed, &self.state) {
             (Err(mistake), _) => self.mistake(mistake),
-            (Ok(Command::Rcpt(_) | Command::Data), State::Ready) if behind_refusal => {
-                self.refused(&replies::MAIL_FIRST)
+            (Ok(command @ (Command::Rcpt(_) | Command::Data)), State::Ready) if behind_refusal => {
+                self.refuse(replies::MAIL_FIRST, command)
             }
             (Ok(Command::Quit), _) => self.quit(),
-            (Ok(_), State::NoService) => self.refuse_error(&replies::QUIT_ONLY),
+            (Ok(command), State::NoService) => self.refuse_error(replies::QUIT_ONLY, command),
             (Ok(command), _) => self.command(command, input),
         }
     }
@@ -189,8 +189,8 @@ impl ServerSession {
                 self.end(CloseReason::HttpRequest);
                 Continue(())
             }
-            Mistake::Syntax(error) => self.refuse_error(&error.reply()),
-            Mistake::Line(reply) => self.refuse_error(&reply),
+            Mistake::Syntax(error) => self.refuse_error(error.reply(), Subject::Line),
+            Mistake::Line(reply) => self.refuse_error(reply, Subject::Line),
         }
     }
 
@@ -212,7 +212,7 @@ impl ServerSession {
 
     fn hello_command(&mut self, hello: Hello) -> Flow {
         if hello.kind == HelloKind::Lhlo {
-            return self.refuse_error(&replies::NO_LMTP);
+            return self.refuse_error(replies::NO_LMTP, Command::Hello(hello));
         }
         let open = match std::mem::take(&mut self.state) {
             State::Transaction(envelope) => Some(envelope),
@@ -224,10 +224,10 @@ impl ServerSession {
 
     fn mail(&mut self, mail: Mail) -> Flow {
         let Some(client) = self.client.as_deref() else {
-            return self.refuse_error(&replies::HELLO_FIRST);
+            return self.refuse_error(replies::HELLO_FIRST, Command::Mail(mail));
         };
         if matches!(self.state, State::Transaction(_)) {
-            return self.refuse_error(&replies::NESTED_MAIL);
+            return self.refuse_error(replies::NESTED_MAIL, Command::Mail(mail));
         }
         let parameters = &mail.parameters;
         let offered = &client.offered;
@@ -235,13 +235,13 @@ impl ServerSession {
             || parameters.body.is_some() && !offered.eight_bit_mime
             || parameters.smtputf8 && !offered.smtputf8
         {
-            return self.refuse_error(&replies::PARAMETER_NOT_OFFERED);
+            return self.refuse_error(replies::PARAMETER_NOT_OFFERED, Command::Mail(mail));
         }
         if !mail.reverse_path.is_ascii() && !parameters.smtputf8 {
-            return self.refused(&replies::UTF8_NOT_ASKED_FOR);
+            return self.refuse(replies::UTF8_NOT_ASKED_FOR, Command::Mail(mail));
         }
         if parameters.size.is_some_and(|octets| octets > self.message_octets_max()) {
-            return self.refused(&replies::TOO_LARGE);
+            return self.refuse(replies::TOO_LARGE, Command::Mail(mail));
         }
         self.state = State::MailAsked(Box::new(mail.clone()));
         Break(Some(Event::Mail(mail)))
@@ -249,13 +249,13 @@ impl ServerSession {
 
     fn rcpt(&mut self, rcpt: Rcpt) -> Flow {
         let State::Transaction(envelope) = &self.state else {
-            return self.refuse_error(&replies::MAIL_FIRST);
+            return self.refuse_error(replies::MAIL_FIRST, Command::Rcpt(rcpt));
         };
         if !rcpt.forward_path.is_ascii() && !envelope.mail.parameters.smtputf8 {
-            return self.settled(&replies::UTF8_NOT_ASKED_FOR);
+            return self.refuse_alone(replies::UTF8_NOT_ASKED_FOR, Command::Rcpt(rcpt));
         }
         if envelope.recipients.len() >= self.config.limits.recipients_per_message {
-            return self.settled(&replies::TOO_MANY_RECIPIENTS);
+            return self.refuse_alone(replies::TOO_MANY_RECIPIENTS, Command::Rcpt(rcpt));
         }
         self.state = match std::mem::take(&mut self.state) {
             State::Transaction(envelope) => State::RcptAsked(envelope, Box::new(rcpt.clone())),
@@ -273,11 +273,11 @@ impl ServerSession {
             State::Transaction(envelope) => {
                 self.state = State::Transaction(envelope);
                 // Not an error: a client that pipelines cannot know (RFC 2920 §3.1).
-                self.settled(&replies::NO_RECIPIENTS)
+                self.refuse_alone(replies::NO_RECIPIENTS, Command::Data)
             }
             other => {
                 self.state = other;
-                self.refuse_error(&replies::MAIL_FIRST)
+                self.refuse_error(replies::MAIL_FIRST, Command::Data)
             }
         }
     }
@@ -290,16 +290,16 @@ impl ServerSession {
 
     fn start_tls(&mut self, behind: &BytesMut) -> Flow {
         let Some(client) = self.client.as_deref() else {
-            return self.refuse_error(&replies::HELLO_FIRST);
+            return self.refuse_error(replies::HELLO_FIRST, Command::StartTls);
         };
         if self.tls.is_some() {
-            return self.refuse_error(&replies::TLS_ALREADY);
+            return self.refuse_error(replies::TLS_ALREADY, Command::StartTls);
         }
         if !client.offered.starttls {
-            return self.refuse_error(&replies::NO_TLS);
+            return self.refuse_error(replies::NO_TLS, Command::StartTls);
         }
         if matches!(self.state, State::Transaction(_)) {
-            return self.refuse_error(&replies::NO_TLS_NOW);
+            return self.refuse_error(replies::NO_TLS_NOW, Command::StartTls);
         }
         if !behind.is_empty() {
             replies::CLEAR_TEXT.encode(&mut self.output);
@@ -321,10 +321,7 @@ impl ServerSession {
         let State::MailData(mail_data) = &mut self.state else { return Break(None) };
         let (piece, progress) = match mail_data.intake.unstuffer.fault() {
             None => mail_data.intake.next_piece(input),
-            Some(fault) => {
-                self.refuse_content(refusal(fault));
-                return Continue(());
-            }
+            Some(fault) => return self.refuse_fault(fault),
         };
         let fault = mail_data.intake.unstuffer.fault();
         if progress {
@@ -336,12 +333,9 @@ impl ServerSession {
             (Some(MailDataPiece::End), Some(fault)) => {
                 self.state = State::Ready;
                 self.reset_due = true;
-                self.settled(&refusal(fault))
+                self.refuse_alone(refusal(fault), Subject::Content)
             }
-            (None, Some(fault)) => {
-                self.refuse_content(refusal(fault));
-                Continue(())
-            }
+            (None, Some(fault)) => self.refuse_fault(fault),
             (None, None) => Break(None),
         }
     }
@@ -350,6 +344,12 @@ impl ServerSession {
         let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
         self.state = State::MailDataEndAsked(mail_data.envelope);
         Break(Some(Event::MailDataEnd(mail_data.intake.unstuffer.facts())))
+    }
+
+    fn refuse_fault(&mut self, fault: ContentFault) -> Flow {
+        let reply = refusal(fault);
+        self.refuse_content(reply.clone());
+        Break(Some(Event::Refused(Refusal { subject: Subject::Content, reply })))
     }
 
     /// The content will be refused at its end; until then it is only read.
@@ -386,17 +386,23 @@ impl ServerSession {
         Continue(())
     }
 
-    /// Refuses by itself, and goes on.
-    fn refused(&mut self, reply: &Reply) -> Flow {
+    /// Refuses by itself, and says so.
+    fn refuse_alone(&mut self, reply: Reply, subject: impl Into<Subject>) -> Flow {
+        self.send(&reply);
+        Break(Some(Event::Refused(Refusal { subject: subject.into(), reply })))
+    }
+
+    /// The same, for a command that others may stand behind that are void without it.
+    fn refuse(&mut self, reply: Reply, subject: impl Into<Subject>) -> Flow {
         self.behind_refusal = true;
-        self.settled(reply)
+        self.refuse_alone(reply, subject)
     }
 
     /// Answers a mistake of the client; at the last one that is permitted the session ends instead.
-    fn refuse_error(&mut self, reply: &Reply) -> Flow {
+    fn refuse_error(&mut self, reply: Reply, subject: impl Into<Subject>) -> Flow {
         self.errors += 1;
         if self.errors < self.config.limits.errors_per_session {
-            return self.refused(reply);
+            return self.refuse(reply, subject);
         }
         self.send_with_hostname(&replies::TOO_MANY_ERRORS);
         self.end(CloseReason::TooManyErrors);
@@ -408,6 +414,12 @@ impl ServerSession {
         let text = format!("{} {}", self.config.hostname, reply.text());
         let reply = reply.clone().with_text(text).expect("a host name is printable ASCII");
         reply.encode(&mut self.output);
+    }
+}
+
+impl From<Command> for Subject {
+    fn from(command: Command) -> Self {
+        Self::Command(Box::new(command))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use smtp_proto::server::{Event, ServerConfig, ServerSession};
+use smtp_proto::server::{Event, Refusal, ServerConfig, ServerSession};
 use smtp_proto::{Command, EnhancedStatus, Extensions, Limits, NotAwaited, Reply, ReplyCode, TlsFacts};
 
 use super::{Role, Shown};
@@ -51,6 +51,7 @@ impl Role for ServerRole {
                 );
                 Shown::Asked(text, "250 2.6.0 Accepted")
             }
+            Event::Refused(Refusal { reply, .. }) => Shown::Told(format!("Refused({})", reply.code())),
             other => Shown::Told(format!("{other:?}")),
         }
     }
