@@ -121,9 +121,8 @@ async fn serve(config: Config) -> Result<u8> {
         Err(error) => {
             log::not_started(&error);
             return Ok(match error {
-                StartError::Queue { source: OpenError::Locked { .. }, .. } => EXIT_SYSTEM,
-                StartError::Queue { .. } => EXIT_INPUT_OUTPUT,
-                StartError::Listen(_) | StartError::Admin(_) => EXIT_SYSTEM,
+                StartError::Queue { source, .. } if !matches!(source, OpenError::Locked { .. }) => EXIT_INPUT_OUTPUT,
+                StartError::Queue { .. } | StartError::Listen(_) | StartError::Admin(_) => EXIT_SYSTEM,
             });
         }
     };

@@ -111,6 +111,8 @@ names! {
         Data = "data",
         /// After the content: the answer to the final dot.
         Message = "message",
+        /// Any other command, or a line that is none.
+        Command = "command",
     }
 }
 

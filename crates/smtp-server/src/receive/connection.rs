@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
-use smtp_proto::server::{CloseReason, Event, ServerSession};
+use smtp_proto::server::{CloseReason, Event, Refusal, ServerSession, Subject};
 use smtp_proto::{
-    ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass, ReplyCode,
-    TlsFacts,
+    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass,
+    ReplyCode, ReversePath, TlsFacts,
 };
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::transaction::{Incoming, Transaction};
+use super::transaction::{Incoming, Refused, Transaction};
 use super::{Endpoint, Phase, replies};
 use crate::listener::SessionPermit;
 use crate::log;
@@ -153,7 +153,7 @@ impl Receiver {
             }
             Event::Rcpt(rcpt) => {
                 let reply = self.transaction.as_mut().map_or(replies::NO_TRANSACTION, |open| open.recipient(&rcpt));
-                self.reply(Verb::Rcpt, Stage::Rcpt, reply, Some(&rcpt.forward_path))
+                self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
             Event::MailDataStart(_) => {
                 self.shared.metrics().command(Verb::Data, ReplyCode::START_MAIL_INPUT);
@@ -164,6 +164,10 @@ impl Receiver {
                 Ok(())
             }
             Event::MailDataEnd(facts) => self.mail_data_end(facts).await,
+            Event::Refused(refusal) => {
+                self.refused_by_engine(&refusal);
+                Ok(())
+            }
             Event::Reset => {
                 self.transaction = None;
                 Ok(())
@@ -183,7 +187,7 @@ impl Receiver {
             PAUSED
         };
         if reply.class() != ReplyClass::Completion {
-            self.note_refusal(Stage::Connect, &reply, None);
+            self.note_refusal(Stage::Connect, &reply, Paths::default());
         }
         self.connection.session().reply(reply, now())
     }
@@ -218,20 +222,22 @@ impl Receiver {
         Ok(())
     }
 
-    fn mail(&mut self, begun: Result<Transaction, Reply>) -> Result<(), NotAwaited> {
+    fn mail(&mut self, begun: Result<Transaction, Refused>) -> Result<(), NotAwaited> {
         match begun {
             Ok(transaction) => {
                 self.transaction = Some(Box::new(transaction));
-                self.reply(Verb::Mail, Stage::Mail, replies::SENDER_OK, None)
+                self.reply(Verb::Mail, Stage::Mail, replies::SENDER_OK, Paths::default())
             }
-            Err(reply) => self.reply(Verb::Mail, Stage::Mail, reply, None),
+            Err(Refused { reply, reverse_path }) => {
+                self.reply(Verb::Mail, Stage::Mail, reply, Paths::of_sender(&reverse_path))
+            }
         }
     }
 
     async fn mail_data(&mut self, octets: bytes::Bytes) {
         let Some(transaction) = &mut self.transaction else { return };
         if let Err(reply) = Box::pin(transaction.write(octets)).await {
-            self.note_refusal(Stage::Message, &reply, None);
+            self.note_refusal(Stage::Message, &reply, Paths::default());
             self.transaction = None;
             self.connection.session().refuse_mail_data(reply);
         }
@@ -239,7 +245,7 @@ impl Receiver {
 
     async fn mail_data_end(&mut self, facts: ContentFacts) -> Result<(), NotAwaited> {
         let Some(transaction) = self.transaction.take() else {
-            return self.reply(Verb::Message, Stage::Message, replies::NO_TRANSACTION, None);
+            return self.reply(Verb::Message, Stage::Message, replies::NO_TRANSACTION, Paths::default());
         };
         let engine = self.connection.session();
         let incoming = Incoming {
@@ -249,39 +255,74 @@ impl Receiver {
             facts,
         };
         let commit = Box::pin(transaction.commit(&self.shared, &self.endpoint, &self.session, incoming));
-        let reply = match commit.await {
+        match commit.await {
             Ok(id) => {
                 self.messages += 1;
-                replies::queued(id)
+                self.reply(Verb::Message, Stage::Message, replies::queued(id), Paths::default())
             }
-            Err(reply) => reply,
-        };
-        self.reply(Verb::Message, Stage::Message, reply, None)
+            Err(Refused { reply, reverse_path }) => {
+                self.reply(Verb::Message, Stage::Message, reply, Paths::of_sender(&reverse_path))
+            }
+        }
     }
 
     /// Sends the reply that decides an event, and takes note of it.
-    fn reply(
-        &mut self,
-        verb: Verb,
-        stage: Stage,
-        reply: Reply,
-        forward_path: Option<&ForwardPath>,
-    ) -> Result<(), NotAwaited> {
+    fn reply(&mut self, verb: Verb, stage: Stage, reply: Reply, paths: Paths<'_>) -> Result<(), NotAwaited> {
         self.shared.metrics().command(verb, reply.code());
         if reply.class() != ReplyClass::Completion {
-            self.note_refusal(stage, &reply, forward_path);
+            self.note_refusal(stage, &reply, paths);
         }
         self.connection.session().reply(reply, now())
     }
 
-    fn note_refusal(&mut self, stage: Stage, reply: &Reply, forward_path: Option<&ForwardPath>) {
+    /// Takes note of what the engine has refused without asking.
+    fn refused_by_engine(&mut self, refusal: &Refusal) {
+        let (verb, stage, paths) = match &refusal.subject {
+            Subject::Command(command) => match &**command {
+                Command::Hello(_) => (Verb::Ehlo, Stage::Hello, Paths::default()),
+                Command::StartTls => (Verb::StartTls, Stage::StartTls, Paths::default()),
+                Command::Mail(mail) => (Verb::Mail, Stage::Mail, Paths::of_sender(&mail.reverse_path)),
+                Command::Rcpt(rcpt) => (Verb::Rcpt, Stage::Rcpt, Paths::of_recipient(&rcpt.forward_path)),
+                Command::Data => (Verb::Data, Stage::Data, Paths::default()),
+                _ => (Verb::Other, Stage::Command, Paths::default()),
+            },
+            Subject::Content => (Verb::Message, Stage::Message, Paths::default()),
+            _ => (Verb::Other, Stage::Command, Paths::default()),
+        };
+        self.shared.metrics().command(verb, refusal.reply.code());
+        self.note_refusal(stage, &refusal.reply, paths);
+    }
+
+    fn note_refusal(&mut self, stage: Stage, reply: &Reply, paths: Paths<'_>) {
         self.refused += 1;
         self.shared.metrics().reject(stage, reply.code());
         let engine = self.connection.session();
-        let hello = engine.client_hello().map(|hello| &hello.name);
-        let reverse_path = self.transaction.as_deref().map(Transaction::reverse_path);
-        let refused = log::Refused { stage, reply, reason: &reply.text(), hello, reverse_path, forward_path };
+        let refused = log::Refused {
+            stage,
+            reply,
+            reason: &reply.text(),
+            hello: engine.client_hello().map(|hello| &hello.name),
+            reverse_path: self.transaction.as_deref().map(Transaction::reverse_path).or(paths.reverse),
+            forward_path: paths.forward,
+        };
         log::refused(&self.session, refused);
+    }
+}
+
+/// Whom a refusal is about, as far as the open transaction does not say it.
+#[derive(Clone, Copy, Default)]
+struct Paths<'a> {
+    reverse: Option<&'a ReversePath>,
+    forward: Option<&'a ForwardPath>,
+}
+
+impl<'a> Paths<'a> {
+    fn of_sender(path: &'a ReversePath) -> Self {
+        Self { reverse: Some(path), forward: None }
+    }
+
+    fn of_recipient(path: &'a ForwardPath) -> Self {
+        Self { reverse: None, forward: Some(path) }
     }
 }
 

@@ -39,15 +39,29 @@ pub(super) struct Incoming {
     pub(super) facts: ContentFacts,
 }
 
+/// The transaction is not begun, or has not come to its end: what is answered, and whose it was, for the log.
+pub(super) struct Refused {
+    pub(super) reply: Reply,
+    pub(super) reverse_path: ReversePath,
+}
+
 impl Transaction {
     /// Begins with MAIL: the policy is asked, and room is reserved for what SIZE declares.
-    pub(super) fn begin(shared: &Shared, endpoint: &Endpoint, client: IpAddr, mail: Mail) -> Result<Self, Reply> {
+    pub(super) fn begin(shared: &Shared, endpoint: &Endpoint, client: IpAddr, mail: Mail) -> Result<Self, Refused> {
         let config = shared.config();
         let facts = Facts::new(policy_service(endpoint.service), client);
-        config.policy.mail(&facts).into_result()?;
-        let draft = shared.queue().draft(mail.parameters.size).map_err(|error| draft_refused(&error))?;
-        let header = HeaderSplitter::new(config.limits.header_octets);
-        Ok(Self { config, facts, mail, draft, header, recipients: Recipients::default() })
+        let permitted = config.policy.mail(&facts).into_result();
+        let draft = permitted.and_then(|()| {
+            let draft = shared.queue().draft(mail.parameters.size);
+            draft.map_err(|error| draft_refused(&error))
+        });
+        match draft {
+            Ok(draft) => {
+                let header = HeaderSplitter::new(config.limits.header_octets);
+                Ok(Self { config, facts, mail, draft, header, recipients: Recipients::default() })
+            }
+            Err(reply) => Err(Refused { reply, reverse_path: mail.reverse_path }),
+        }
     }
 
     /// The sender, for the log.
@@ -87,13 +101,10 @@ impl Transaction {
         endpoint: &Endpoint,
         session: &log::Session,
         incoming: Incoming,
-    ) -> Result<MessageId, Reply> {
+    ) -> Result<MessageId, Refused> {
         let (block, body) = std::mem::replace(&mut self.header, HeaderSplitter::new(0)).finish();
-        if trace::hop_count(&block) >= self.config.limits.received_hops {
-            return Err(replies::TOO_MANY_HOPS);
-        }
-        if !body.is_empty() {
-            self.draft.write(body).await.map_err(|error| draft_refused(&error))?;
+        if let Err(reply) = self.complete(&block, body).await {
+            return Err(Refused { reply, reverse_path: self.mail.reverse_path });
         }
         let id = self.draft.id();
         let received_at = SystemTime::now();
@@ -111,7 +122,9 @@ impl Transaction {
             origin: incoming.peer.ip().to_string(),
             mail: mail.clone(),
         };
-        draft.commit(message).await.map_err(|error| commit_refused(&error))?;
+        if let Err(error) = draft.commit(message).await {
+            return Err(Refused { reply: commit_refused(&error), reverse_path: mail.reverse_path });
+        }
         shared.metrics().message_received(endpoint.service, octets);
         log::received(
             session,
@@ -126,6 +139,17 @@ impl Transaction {
             },
         );
         Ok(id)
+    }
+
+    /// Looks at the header block, now that it is complete, and hands on the end of the body.
+    async fn complete(&mut self, block: &HeaderBlock, body: Bytes) -> Result<(), Reply> {
+        if trace::hop_count(block) >= self.config.limits.received_hops {
+            return Err(replies::TOO_MANY_HOPS);
+        }
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.draft.write(body).await.map_err(|error| draft_refused(&error))
     }
 
     /// The header block as it goes into the queue: the trace field, on submission what a message must have and this

@@ -11,6 +11,7 @@ mod limits;
 mod lines;
 mod program;
 mod recipients;
+mod refusals;
 mod relay;
 mod reload;
 mod smuggling;
