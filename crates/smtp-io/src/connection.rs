@@ -89,11 +89,6 @@ impl<S: Session> Connection<S> {
         &mut self.session
     }
 
-    /// The stream, to ask about its ends.
-    pub fn stream(&self) -> &Stream {
-        &self.stream
-    }
-
     /// Reads, writes and waits until the session has an event. Safe to cancel: nothing is lost, the next call goes on.
     ///
     /// While output waits for a peer that does not read, input is still taken in, up to a limit, so that two sides

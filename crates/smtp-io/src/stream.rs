@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -111,16 +110,6 @@ impl Stream {
             // Without it deadlines are less exact, and all else is the same.
             let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(octets);
         }
-    }
-
-    /// This end's address.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.tcp()?.local_addr()
-    }
-
-    /// The other end's address.
-    pub fn peer_address(&self) -> io::Result<SocketAddr> {
-        self.tcp()?.peer_addr()
     }
 
     fn tcp(&self) -> io::Result<&TcpStream> {

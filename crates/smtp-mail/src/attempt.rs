@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
-use smtp_proto::{ContentFacts, EnhancedStatus, Envelope, ForwardPath, Mail, Rcpt, RemoteReply, StatusClass};
+use smtp_proto::{ContentFacts, EnhancedStatus, ForwardPath, Mail, Rcpt, RemoteReply, StatusClass};
 
 use crate::{Content, LocalUser, MessageId};
 
@@ -28,14 +28,6 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// The envelope of the attempt, its recipients in the same order.
-    pub fn envelope(&self) -> Envelope {
-        Envelope {
-            mail: self.mail.clone(),
-            recipients: self.recipients.iter().map(|recipient| recipient.rcpt.clone()).collect(),
-        }
-    }
-
     /// The same outcome for every recipient: what a next hop that cannot be reached comes to.
     pub fn outcomes(&self, result: &DeliveryResult) -> Vec<Outcome> {
         self.recipients
@@ -56,13 +48,6 @@ pub struct AttemptRecipient {
     pub original: Option<ForwardPath>,
     /// Whose mailbox it is, where the mail ends here.
     pub user: Option<LocalUser>,
-}
-
-impl AttemptRecipient {
-    /// The address that the client named.
-    pub fn original_path(&self) -> &ForwardPath {
-        self.original.as_ref().unwrap_or(&self.rcpt.forward_path)
-    }
 }
 
 /// What an attempt came to for one recipient.
@@ -326,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_gives_its_envelope_and_the_same_outcome_for_all() {
+    fn an_attempt_gives_the_same_outcome_for_all() {
         let recipient = |number, path: &str| AttemptRecipient {
             number,
             rcpt: Rcpt::new(path.parse().unwrap()),
@@ -341,10 +326,8 @@ mod tests {
             facts: ContentFacts::of(b"\r\nx\r\n"),
             received_at: SystemTime::UNIX_EPOCH,
         };
-        assert_eq!(attempt.envelope().recipients[1], attempt.recipients[1].rcpt);
         let result = DeliveryResult::of(Report::new(EnhancedStatus::new(4, 4, 1), "down"));
         let numbers: Vec<_> = attempt.outcomes(&result).iter().map(|outcome| outcome.recipient).collect();
         assert_eq!(numbers, [2, 5]);
-        assert_eq!(attempt.recipients[0].original_path(), &attempt.recipients[0].rcpt.forward_path);
     }
 }

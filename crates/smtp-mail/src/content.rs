@@ -56,12 +56,6 @@ impl Content {
         self.header.len() as u64 + self.body.octets()
     }
 
-    /// The same body under other header fields.
-    #[must_use]
-    pub fn with_header(self, header: Bytes) -> Self {
-        Self { header, ..self }
-    }
-
     /// At most `at_most` octets from `position` of the whole content; empty at its end only. What is in
     /// memory is shared, not copied. May read from disk: call it where blocking is allowed.
     ///
@@ -149,8 +143,6 @@ mod tests {
                 assert_eq!(read_all(&content, at_most), b"A: b\r\n\r\nhello\r\nworld\r\n");
             }
             assert!(content.chunk(u64::MAX, 1).unwrap().is_empty());
-            let other = content.with_header(Bytes::from_static(b"\r\n"));
-            assert_eq!(read_all(&other, 4), b"\r\nhello\r\nworld\r\n");
         }
     }
 

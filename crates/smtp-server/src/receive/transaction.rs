@@ -1,5 +1,6 @@
 //! One mail transaction: who it is from and for, its content on the way into the queue, and the moment it is durable.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -88,10 +89,7 @@ impl Transaction {
     /// Takes content as it comes: the header block is kept, the body goes on into the queue.
     pub(super) async fn write(&mut self, octets: Bytes) -> Result<(), Reply> {
         let body = self.header.push(octets).map_err(|_| replies::HEADER_TOO_LONG)?;
-        if body.is_empty() {
-            return Ok(());
-        }
-        self.draft.write(body).await.map_err(|error| draft_refused(&error))
+        self.write_body(body).await
     }
 
     /// Puts the trace field on and makes the message durable. The id is in the reply, the log and the Received field.
@@ -146,6 +144,10 @@ impl Transaction {
         if trace::hop_count(block) >= self.config.limits.received_hops {
             return Err(replies::TOO_MANY_HOPS);
         }
+        self.write_body(body).await
+    }
+
+    async fn write_body(&mut self, body: Bytes) -> Result<(), Reply> {
         if body.is_empty() {
             return Ok(());
         }
@@ -216,11 +218,15 @@ fn policy_service(service: Service) -> smtp_policy::Service {
 }
 
 fn draft_refused(error: &DraftError) -> Reply {
-    log::queue_unavailable(error);
-    if error.is_full() { replies::NO_ROOM } else { replies::UNAVAILABLE }
+    not_queued(error, error.is_full())
 }
 
 fn commit_refused(error: &CommitError) -> Reply {
+    not_queued(error, error.is_full())
+}
+
+/// What is answered where the queue cannot take a message at present.
+fn not_queued(error: &dyn Error, is_full: bool) -> Reply {
     log::queue_unavailable(error);
-    if error.is_full() { replies::NO_ROOM } else { replies::UNAVAILABLE }
+    if is_full { replies::NO_ROOM } else { replies::UNAVAILABLE }
 }
