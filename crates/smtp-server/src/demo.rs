@@ -13,11 +13,12 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use self::files::{Addresses, Directory};
-use self::page::Page;
+use self::page::{Page, Then};
 use self::peer::Peer;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::log;
+use crate::signals::Stop;
 
 /// What the demo is asked for.
 #[derive(Debug, Args)]
@@ -45,6 +46,7 @@ pub struct DemoArguments {
 /// Something could not be started, or a message did not come to its end.
 pub async fn run(arguments: DemoArguments) -> Result<u8> {
     log::install(log::Format::Human, if arguments.log { "info" } else { "error" })?;
+    let mut stop = Stop::new()?;
     let peer = Peer::start()?;
     let directory = Directory::make(arguments.dir, arguments.keep)?;
     let port = if arguments.check { 0 } else { arguments.port };
@@ -57,20 +59,24 @@ pub async fn run(arguments: DemoArguments) -> Result<u8> {
     directory.write(&addresses)?;
     let loaded = Config::load(&directory.configuration())?;
     let daemon = Daemon::start(loaded.config).await?;
-    let toured = tour(&directory, &addresses, &daemon, arguments.keep).await;
+    let then = if arguments.check { Then::End } else { Then::Stay { keep: arguments.keep } };
+    let toured = tokio::select! {
+        toured = tour(&directory, &addresses, &daemon, then) => toured,
+        () = stop.asked() => Ok(()),
+    };
     if toured.is_ok() && !arguments.check {
-        tokio::signal::ctrl_c().await?;
+        stop.asked().await;
     }
     daemon.stop().await;
     toured.map(|()| 0)
 }
 
-async fn tour(directory: &Directory, addresses: &Addresses, daemon: &Daemon, keep: bool) -> Result<()> {
+async fn tour(directory: &Directory, addresses: &Addresses, daemon: &Daemon, then: Then) -> Result<()> {
     let attempts = daemon.watch();
     let sent_by = tour::send(directory, addresses).await?;
     let stories = tour::follow(directory, attempts).await?;
     let smtpctl = smtpctl();
-    let page = Page { directory, addresses, sent_by: &sent_by, stories: &stories, smtpctl: &smtpctl, keep };
+    let page = Page { directory, addresses, sent_by: &sent_by, stories: &stories, smtpctl: &smtpctl, then };
     let mut output = std::io::stdout().lock();
     write!(output, "{page}").and_then(|()| output.flush()).context("the page cannot be printed")
 }

@@ -15,3 +15,4 @@ pub mod program;
 mod receive;
 mod runner;
 mod shared;
+mod signals;

@@ -11,13 +11,14 @@ use clap::{Parser, Subcommand};
 use smtp_config::file::{Log, LogFormat, LogLevel};
 use smtp_config::{Found, LoadError};
 use smtp_queue::OpenError;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use crate::check;
 use crate::config::{Config, EXIT_CONFIG};
 use crate::daemon::{Daemon, StartError};
 use crate::demo::{self, DemoArguments};
 use crate::log;
+use crate::signals::{self, Stop};
 
 /// `EX_USAGE` of sysexits: the arguments are wrong.
 const EXIT_USAGE: u8 = 64;
@@ -25,6 +26,8 @@ const EXIT_USAGE: u8 = 64;
 const EXIT_SYSTEM: u8 = 71;
 /// `EX_IOERR`: the queue cannot be read, or the disk failed in a way after which nothing that was written can be trusted.
 const EXIT_INPUT_OUTPUT: u8 = 74;
+/// Something in the demo did not go as it should.
+const EXIT_DEMO_FAILED: u8 = 1;
 /// `EX_SOFTWARE`: a defect.
 const EXIT_SOFTWARE: u8 = 70;
 
@@ -62,7 +65,7 @@ pub fn run() -> ExitCode {
     let code = match arguments.command {
         None | Some(Command::Run) => run_server(arguments.config),
         Some(Command::Check) => check(arguments.config),
-        Some(Command::Demo(arguments)) => in_runtime(demo::run(arguments)),
+        Some(Command::Demo(arguments)) => in_runtime(demo::run(arguments)).min(EXIT_DEMO_FAILED),
     };
     log::flush();
     ExitCode::from(code)
@@ -115,7 +118,8 @@ fn in_runtime(work: impl Future<Output = Result<u8>>) -> u8 {
 /// Serves until a signal says stop, or the disk fails.
 async fn serve(config: Config) -> Result<u8> {
     let path = config.path.clone();
-    let mut signals = Signals::new()?;
+    let mut stop = Stop::new()?;
+    let mut hangup = signals::catch(SignalKind::hangup())?;
     let mut daemon = match Daemon::start(config).await {
         Ok(daemon) => daemon,
         Err(error) => {
@@ -129,9 +133,8 @@ async fn serve(config: Config) -> Result<u8> {
     tell_supervisor(&[sd_notify::NotifyState::Ready]);
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => break,
-            _ = signals.interrupt.recv() => break,
-            _ = signals.reload.recv() => reload(&mut daemon, &path).await,
+            () = stop.asked() => break,
+            _ = hangup.recv() => reload(&mut daemon, &path).await,
             error = daemon.fatal() => {
                 log::fatal(&error);
                 return Ok(EXIT_INPUT_OUTPUT);
@@ -141,23 +144,6 @@ async fn serve(config: Config) -> Result<u8> {
     tell_supervisor(&[sd_notify::NotifyState::Stopping]);
     daemon.stop().await;
     Ok(0)
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    reload: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let catch = |kind| signal(kind).context("signals cannot be caught");
-        Ok(Self {
-            terminate: catch(SignalKind::terminate())?,
-            interrupt: catch(SignalKind::interrupt())?,
-            reload: catch(SignalKind::hangup())?,
-        })
-    }
 }
 
 /// A file that cannot be used leaves the old configuration in force, and is said aloud.

@@ -47,7 +47,20 @@ pub(super) struct Page<'a> {
     pub(super) stories: &'a [Story],
     /// How smtpctl is called from the user's shell.
     pub(super) smtpctl: &'a str,
-    pub(super) keep: bool,
+    /// What comes after the page.
+    pub(super) then: Then,
+}
+
+/// What comes after the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The demo ends.
+    End,
+    /// The server stays up, to be tried; in the end the directory is kept, or goes.
+    Stay {
+        /// It is kept.
+        keep: bool,
+    },
 }
 
 impl Display for Page<'_> {
@@ -67,12 +80,15 @@ impl Display for Page<'_> {
         for (number, story) in (1..).zip(self.stories) {
             write_story(f, number, story)?;
         }
-        self.write_commands(f)
+        match self.then {
+            Then::End => writeln!(f, "\n All went as it should. Without --check the server stays up, to be tried."),
+            Then::Stay { keep } => self.write_commands(f, keep),
+        }
     }
 }
 
 impl Page<'_> {
-    fn write_commands(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_commands(&self, f: &mut fmt::Formatter<'_>, keep: bool) -> fmt::Result {
         let configuration = self.directory.configuration();
         let smtp = self.addresses.smtp.first().map_or_else(String::new, ToString::to_string);
         writeln!(f, "\n try, in another terminal:\n")?;
@@ -84,7 +100,7 @@ impl Page<'_> {
              --mail-rcpt bob@demo.test -T -"
         )?;
         writeln!(f, "   ls {}", self.directory.maildir("bob").join("new").display())?;
-        if self.keep {
+        if keep {
             writeln!(f, "\n Ctrl-C stops; {} is kept.", self.directory.path().display())
         } else {
             writeln!(f, "\n Ctrl-C stops and removes {} (--keep leaves it).", self.directory.path().display())
