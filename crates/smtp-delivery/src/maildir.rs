@@ -14,10 +14,10 @@ use smtp_mail::{Attempt, AttemptRecipient, Content, DeliveryResult, LocalUser, O
 use smtp_proto::{Domain, EnhancedStatus};
 
 use self::error::{Doing, MailboxError};
-use self::mailbox::{Mailbox, TmpFile};
+use self::mailbox::{Mailbox, Sync, TmpFile};
 use self::name::UniqueNames;
 pub use self::template::{MaildirTemplate, TemplateError};
-use self::together::together;
+use self::together::Together;
 
 mod error;
 mod mailbox;
@@ -48,6 +48,7 @@ pub struct MaildirConfig {
 pub struct Maildirs {
     config: MaildirConfig,
     names: UniqueNames,
+    together: Together,
 }
 
 /// One message for one recipient: one file.
@@ -61,7 +62,7 @@ impl Maildirs {
     /// Maildirs where the configuration says.
     pub fn new(config: MaildirConfig) -> Self {
         let names = UniqueNames::new(&config.hostname);
-        Self { config, names }
+        Self { config, names, together: Together::default() }
     }
 
     /// How many users there are.
@@ -103,13 +104,16 @@ impl Maildirs {
             }
         }
         let written: Vec<_> = copies.iter().map(|copy| self.write(&mailboxes, *copy)).collect();
-        let synced = together(written, |file| file.and_then(TmpFile::sync));
-        let moved: Vec<_> = synced.into_iter().map(|file| file.and_then(TmpFile::move_to_new)).collect();
+        let waits = written.iter().flatten().map(TmpFile::sync).collect();
+        let mut synced = self.together.run(waits, Sync::wait).into_iter();
+        let mut durable = || synced.next().expect("each file was waited for");
+        let moved: Vec<_> = written.into_iter().map(|file| file?.synced(durable())?.move_to_new()).collect();
         // After an error here the file stays in `new`, since it may have been seen there: the message may come twice,
         // and is not lost.
         let touched: BTreeMap<_, _> = moved.iter().flatten().map(|mailbox| (mailbox.path(), *mailbox)).collect();
-        let synced = together(touched.into_iter().collect(), |(path, mailbox)| (path, mailbox.sync_new()));
-        let durable: BTreeMap<_, _> = synced.into_iter().collect();
+        let synced = self.together.run(touched.values().map(|mailbox| mailbox.new_sync()).collect(), Sync::wait);
+        let durable = touched.iter().zip(synced).map(|((path, mailbox), synced)| (*path, mailbox.synced(synced)));
+        let durable: BTreeMap<_, _> = durable.collect();
         let settled = moved.into_iter().map(|mailbox| durable[mailbox?.path()].clone());
         settled.zip(copies).map(|(settled, copy)| result(&settled, copy.recipient)).collect()
     }
@@ -132,8 +136,8 @@ impl Maildirs {
         let mailbox = mailbox.ok_or_else(|| MailboxError::NoMailbox(path.clone()))?.as_ref().map_err(Clone::clone)?;
         let fields = trace::return_path(&attempt.mail.reverse_path) + &trace::delivered_to(path);
         let octets = fields.len() as u64 + attempt.content.octets();
-        let mut file = mailbox.create(self.names.next(SystemTime::now(), octets))?;
-        match write_content(&mut file.file, fields, &attempt.content) {
+        let file = mailbox.create(self.names.next(SystemTime::now(), octets))?;
+        match write_content(&file.file, fields, &attempt.content) {
             Ok(()) => Ok(file),
             Err((doing, source)) => Err(file.error(doing, source)),
         }
@@ -141,7 +145,7 @@ impl Maildirs {
 }
 
 /// Writes the fields and the content; a message of ordinary size in one write.
-fn write_content(file: &mut File, fields: String, content: &Content) -> Result<(), (Doing, std::io::Error)> {
+fn write_content(mut file: &File, fields: String, content: &Content) -> Result<(), (Doing, std::io::Error)> {
     let mut buffer = fields.into_bytes();
     let mut position = 0;
     loop {

@@ -19,7 +19,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 pub(super) struct Mailbox {
     path: PathBuf,
     tmp: OwnedFd,
-    new: OwnedFd,
+    new: Arc<OwnedFd>,
 }
 
 impl Mailbox {
@@ -34,7 +34,7 @@ impl Mailbox {
             directory = open_or_make(directory.as_fd(), component, &path)?;
         }
         let open = |name| open_or_make(directory.as_fd(), name, &path.join(name));
-        let (tmp, new) = (open("tmp")?, open("new")?);
+        let (tmp, new) = (open("tmp")?, Arc::new(open("new")?));
         // Nothing of ours is in `cur`, but readers expect it: it is there as soon as `new` is.
         match mkdirat(&directory, "cur", Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => Ok(Self { path, tmp, new }),
@@ -46,7 +46,7 @@ impl Mailbox {
     pub(super) fn create(&self, name: String) -> Result<TmpFile<'_>, MailboxError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&self.tmp, &name, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => Ok(TmpFile { mailbox: self, name, file: file.into(), moved: false }),
+            Ok(file) => Ok(TmpFile { mailbox: self, name, file: Arc::new(file.into()), moved: false }),
             Err(errno) => Err(error(Doing::Create, &self.path, errno)),
         }
     }
@@ -55,9 +55,16 @@ impl Mailbox {
         &self.path
     }
 
-    /// Waits until the names in `new` are durable.
-    pub(super) fn sync_new(&self) -> Result<(), MailboxError> {
-        fsync(&self.new).map_err(|errno| error(Doing::Sync, &self.path, errno))
+    /// What waits until the names in `new` are durable, on any thread.
+    pub(super) fn new_sync(&self) -> Sync {
+        Sync::Names(Arc::clone(&self.new))
+    }
+
+    /// What such a wait came to.
+    pub(super) fn synced(&self, synced: io::Result<()>) -> Result<(), MailboxError> {
+        let failed =
+            |source| MailboxError::Io { doing: Doing::Sync, path: self.path.clone(), source: Arc::new(source) };
+        synced.map_err(failed)
     }
 }
 
@@ -85,22 +92,42 @@ fn error(doing: Doing, path: &Path, errno: Errno) -> MailboxError {
 pub(super) struct TmpFile<'a> {
     mailbox: &'a Mailbox,
     name: String,
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     moved: bool,
 }
 
-impl<'a> TmpFile<'a> {
-    /// Waits until the octets are durable.
-    pub(super) fn sync(self) -> Result<Self, MailboxError> {
-        match fdatasync(&self.file) {
-            Ok(()) => Ok(self),
-            Err(errno) => Err(error(Doing::Sync, &self.mailbox.path, errno)),
+/// A wait for the disk.
+#[derive(Debug)]
+pub(super) enum Sync {
+    Octets(Arc<File>),
+    Names(Arc<OwnedFd>),
+}
+
+impl Sync {
+    pub(super) fn wait(self) -> io::Result<()> {
+        match self {
+            Self::Octets(file) => fdatasync(&file)?,
+            Self::Names(directory) => fsync(&directory)?,
         }
+        Ok(())
+    }
+}
+
+impl<'a> TmpFile<'a> {
+    /// What waits until the octets are durable, on any thread.
+    pub(super) fn sync(&self) -> Sync {
+        Sync::Octets(Arc::clone(&self.file))
+    }
+
+    /// What such a wait came to.
+    pub(super) fn synced(self, synced: io::Result<()>) -> Result<Self, MailboxError> {
+        self.mailbox.synced(synced)?;
+        Ok(self)
     }
 
     /// Moves it to `new`, where readers look for it; returns the mailbox, whose directory is to be synced.
     pub(super) fn move_to_new(mut self) -> Result<&'a Mailbox, MailboxError> {
-        renameat(&self.mailbox.tmp, &self.name, &self.mailbox.new, &self.name)
+        renameat(&self.mailbox.tmp, &self.name, &*self.mailbox.new, &self.name)
             .map_err(|errno| error(Doing::Move, &self.mailbox.path, errno))?;
         self.moved = true;
         Ok(self.mailbox)

@@ -1,6 +1,7 @@
 //! Lines on their way out of the process: a task that logs never waits for whoever reads the log.
 //!
-//! One thread writes what has come together since its last write, so a busy server pays one system call for many lines.
+//! One thread writes what has come together since its last write, and lets a first line wait a moment for others: a busy
+//! server wakes it a few hundred times a second, however many lines there are.
 //! When the reader stalls, lines wait in a bounded buffer; past that they are dropped, and how many is said as soon as
 //! there is room.
 
@@ -18,6 +19,12 @@ use super::record::{Format, Record, Value};
 /// What may wait for a reader that has stalled, in octets.
 const WAITING_OCTETS_MAX: usize = 4 * 1024 * 1024;
 
+/// How long a line may wait for others. Waking a thread costs more than writing a line does.
+const COLLECT_FOR: Duration = Duration::from_millis(5);
+
+/// With so many octets together there is nothing to wait for.
+const COLLECTED_OCTETS: usize = 64 * 1024;
+
 /// The lines that wait. A clone is a handle of the same ones.
 #[derive(Clone)]
 pub struct LineQueue {
@@ -26,7 +33,8 @@ pub struct LineQueue {
 
 struct Shared {
     state: Mutex<State>,
-    arrived: Condvar,
+    /// A first line, enough lines, or somebody who waits for them to be written.
+    wanted: Condvar,
     written: Condvar,
 }
 
@@ -35,8 +43,12 @@ struct State {
     lines: Vec<u8>,
     /// Lines that found no room.
     dropped: u64,
+    /// The thread sleeps until a line comes.
+    idle: bool,
     /// The thread has lines in its hands.
     writing: bool,
+    /// So many wait until all is written.
+    flushing: u32,
 }
 
 impl LineQueue {
@@ -46,7 +58,7 @@ impl LineQueue {
     /// # Errors
     /// The thread cannot be started.
     pub fn start(format: Format, output: impl Write + Send + 'static) -> io::Result<Self> {
-        let shared = Shared { state: Mutex::default(), arrived: Condvar::new(), written: Condvar::new() };
+        let shared = Shared { state: Mutex::default(), wanted: Condvar::new(), written: Condvar::new() };
         let queue = Self { shared: Arc::new(shared) };
         let writer = queue.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all_to(output, format))?;
@@ -55,9 +67,12 @@ impl LineQueue {
 
     /// Waits until everything that was logged so far is written, at most so long.
     pub fn flush_within(&self, patience: Duration) {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.flushing += 1;
+        self.shared.wanted.notify_one();
         let busy = |state: &mut State| state.writing || !state.lines.is_empty();
-        drop(self.shared.written.wait_timeout_while(state, patience, busy));
+        let waited = self.shared.written.wait_timeout_while(state, patience, busy);
+        waited.unwrap_or_else(PoisonError::into_inner).0.flushing -= 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,9 +97,14 @@ impl LineQueue {
 
     /// Waits for lines and takes all there are.
     fn take(&self, lines: &mut Vec<u8>) -> u64 {
-        let nothing = |state: &mut State| state.lines.is_empty();
-        let state = self.shared.arrived.wait_while(self.lock(), nothing);
+        let mut state = self.lock();
+        state.idle = true;
+        let state = self.shared.wanted.wait_while(state, |state| state.lines.is_empty());
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        state.idle = false;
+        let few = |state: &mut State| state.lines.len() < COLLECTED_OCTETS && state.flushing == 0;
+        let collected = self.shared.wanted.wait_timeout_while(state, COLLECT_FOR, few);
+        let mut state = collected.unwrap_or_else(PoisonError::into_inner).0;
         mem::swap(&mut state.lines, lines);
         state.writing = true;
         mem::take(&mut state.dropped)
@@ -103,10 +123,12 @@ impl Write for LineQueue {
         if state.lines.len() + line.len() > WAITING_OCTETS_MAX {
             state.dropped += 1;
         } else {
+            let before = state.lines.len();
             state.lines.extend_from_slice(line);
             // While it writes, the thread looks again before it sleeps.
-            if !state.writing {
-                self.shared.arrived.notify_one();
+            if state.idle || (before..state.lines.len()).contains(&COLLECTED_OCTETS) {
+                state.idle = false;
+                self.shared.wanted.notify_one();
             }
         }
         Ok(line.len())
