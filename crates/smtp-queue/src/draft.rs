@@ -62,8 +62,8 @@ impl Draft {
     /// After an error the draft cannot be committed: drop it. The same holds after a call that was cancelled.
     pub async fn write(&mut self, octets: Bytes) -> Result<(), DraftError> {
         self.octets += octets.len() as u64;
-        if !self.room.cover(self.octets) {
-            return Err(self.shared.full(self.octets));
+        if !self.room.cover(self.octets, self.octets_hint) {
+            return Err(self.shared.full(self.octets.max(self.octets_hint)));
         }
         match std::mem::replace(&mut self.body, Body::Lost(PathBuf::new())) {
             Body::Memory(gathered) => self.gather(gathered, &octets).await,

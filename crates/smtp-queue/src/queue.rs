@@ -24,7 +24,7 @@ use crate::request::{PauseChange, PreparedSettlement, Request};
 use crate::schedule::{PauseScope, ReadyLane, Schedule};
 use crate::select::Selector;
 use crate::shared::{Shared, schedule_row};
-use crate::space::UNKNOWN_DRAFT_OCTETS;
+use crate::space::EMPTY_DRAFT_OCTETS;
 use crate::store::memory::MemoryStore;
 use crate::store::sled::DiskStore;
 use crate::store::{PreparedBody, QueueStore, ReadError, StoreWriter};
@@ -251,12 +251,14 @@ fn fill(
 
 /// Messages on their way in.
 impl Queue {
-    /// Begins a message. `octets_hint` is what the client has declared with SIZE, if it has (RFC 1870).
+    /// Begins a message. `octets_hint` is what the client has declared with SIZE, if it has (RFC 1870): there must be room
+    /// for it now, and it is reserved when the body begins to come. Until then at most 64 KiB are, so that clients that
+    /// declare much and send nothing keep nobody out.
     ///
     /// # Errors
     /// There is no room for it, or the log cannot be written at present.
     pub fn draft(&self, octets_hint: Option<u64>) -> Result<Draft, DraftError> {
-        let octets = octets_hint.unwrap_or(UNKNOWN_DRAFT_OCTETS);
+        let octets = octets_hint.unwrap_or(EMPTY_DRAFT_OCTETS);
         if let Some(trouble) = self.shared.trouble() {
             return Err(if trouble.full {
                 self.shared.full(octets)
@@ -264,7 +266,8 @@ impl Queue {
                 DraftError::Unavailable { reason: trouble.reason }
             });
         }
-        let room = self.shared.space.reserve(octets).ok_or_else(|| self.shared.full(octets))?;
+        let mut room = self.shared.space.reserve(octets).ok_or_else(|| self.shared.full(octets))?;
+        room.shrink_to(EMPTY_DRAFT_OCTETS);
         Ok(Draft::new(Arc::clone(&self.shared), self.next_id(), room, octets_hint.unwrap_or_default()))
     }
 

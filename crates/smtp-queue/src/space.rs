@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::store::QueueStore;
 
-/// What a draft reserves that was not told its size.
-pub(crate) const UNKNOWN_DRAFT_OCTETS: u64 = 64 << 10;
+/// What a draft has reserved before the first octet of its body comes, at most.
+pub(crate) const EMPTY_DRAFT_OCTETS: u64 = 64 << 10;
 /// What a draft reserves at a time when it outgrows what it has.
 const STEP_OCTETS: u64 = 1 << 20;
 /// How long a look at the disk is believed.
@@ -68,9 +68,19 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Sees to it that at least so many octets are promised. `false` where there is no room.
-    pub(crate) fn cover(&mut self, octets: u64) -> bool {
-        octets <= self.octets || self.add((octets - self.octets).max(STEP_OCTETS))
+    /// Sees to it that at least so many octets are promised, and all that was declared. `false` where there is no room.
+    pub(crate) fn cover(&mut self, octets: u64, declared: u64) -> bool {
+        if octets <= declared {
+            return self.octets >= declared || self.add(declared - self.octets);
+        }
+        self.octets >= octets || self.add((octets - self.octets).max(STEP_OCTETS))
+    }
+
+    /// Gives back what is promised beyond so many octets.
+    pub(crate) fn shrink_to(&mut self, octets: u64) {
+        let more = self.octets.saturating_sub(octets);
+        self.space.reserved.fetch_sub(more, Ordering::Relaxed);
+        self.octets -= more;
     }
 
     fn add(&mut self, octets: u64) -> bool {

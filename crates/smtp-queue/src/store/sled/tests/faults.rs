@@ -182,11 +182,17 @@ async fn drafts_cannot_overrun_the_disk() {
     assert_eq!(drafts.len(), 32);
     assert!(queue.draft(Some(1)).unwrap_err().is_full());
     drop(drafts);
+    // What is declared must be there, and is taken when octets come: one that declares and waits keeps nobody out.
+    let waiting: Vec<_> = (0..16).map(|_| queue.draft(Some(1 << 20)).unwrap()).collect();
+    assert_eq!(free(), 1 << 20);
+    drop(waiting);
     let mut draft = queue.draft(Some(1 << 20)).unwrap();
+    draft.write(vec![b'x'; 1].into()).await.unwrap();
     assert!(matches!(queue.draft(Some((1 << 20) + 1)), Err(DraftError::Full { .. })));
     // One that outgrows what it has declared takes more, as long as there is any.
-    draft.write(vec![b'x'; 1 << 20].into()).await.unwrap();
-    let other = queue.draft(Some(1 << 19)).unwrap();
+    draft.write(vec![b'x'; (1 << 20) - 1].into()).await.unwrap();
+    let mut other = queue.draft(Some(1 << 19)).unwrap();
+    other.write(vec![b'x'; 1].into()).await.unwrap();
     assert!(draft.write(vec![b'x'; 1].into()).await.unwrap_err().is_full());
     drop((draft, other));
     assert_eq!(free(), 2 << 20);
