@@ -188,6 +188,15 @@ impl<S: Session> Connection<S> {
         }
     }
 
+    /// Ends the connection after the peer has said its last word, as with QUIT: where nothing of it is unread it need not
+    /// be waited for, and all that is left to do is to close. Else, and under TLS, this is [`Self::close`].
+    pub async fn close_after_quit(mut self, limits: CloseLimits) {
+        let written = tokio::time::timeout(limits.flush, self.flush()).await;
+        if !(matches!(written, Ok(Ok(()))) && self.input.octets().is_empty() && self.stream.is_quiet()) {
+            self.close(limits).await;
+        }
+    }
+
     async fn end_output(&mut self) -> io::Result<()> {
         match self.flush().await {
             Ok(()) | Err(ConnectionError::TimedOut(_)) => self.stream.shutdown().await,

@@ -112,6 +112,16 @@ impl Stream {
         }
     }
 
+    /// Whether this is in the clear and nothing has come that is unread: then the system sends all that was written, and
+    /// an end, when it is dropped.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let Inner::Plain(tcp) = &self.0 else { return false };
+        match tcp.try_read(&mut [0]) {
+            Ok(octets) => octets == 0,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
     fn tcp(&self) -> io::Result<&TcpStream> {
         match &self.0 {
             Inner::Plain(tcp) => Ok(tcp),

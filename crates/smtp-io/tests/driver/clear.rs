@@ -195,6 +195,38 @@ async fn the_last_reply_arrives_though_the_peer_is_still_sending() {
 }
 
 #[tokio::test]
+async fn a_peer_that_has_quit_is_not_waited_for() {
+    let (near, mut far) = ends().await;
+    let mut connection = Connection::new(near, Lines::default());
+    far.write_all(b"quit\r\n").await.unwrap();
+    assert_eq!(connection.next_event().await.unwrap(), line("quit"));
+    connection.session().say("221 bye\r\n");
+    // The peer ends its side only afterwards.
+    connection.close_after_quit(CloseLimits { linger: Duration::MAX, ..CloseLimits::default() }).await;
+    let mut heard = String::new();
+    far.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "221 bye\r\n");
+}
+
+#[tokio::test]
+async fn a_peer_that_quits_and_goes_on_hears_the_last_reply() {
+    let (near, mut far) = ends().await;
+    let mut connection = Connection::new(near, Lines::default());
+    let said = [b"quit\r\n".to_vec(), vec![b'x'; 200_000]].concat();
+    let (mut reader, mut writer) = far.split();
+    let (written, event) = tokio::join!(writer.write_all(&said), connection.next_event());
+    written.unwrap();
+    assert_eq!(event.unwrap(), line("quit"));
+    connection.session().say("221 bye\r\n");
+    let closing = tokio::spawn(connection.close_after_quit(CloseLimits::default()));
+    let mut heard = String::new();
+    reader.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "221 bye\r\n");
+    drop(far);
+    closing.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_refusal_is_heard_though_writing_has_failed() {
     let (near, mut far) = ends().await;
     let mut connection = Connection::new(near, Lines::default());

@@ -133,7 +133,10 @@ impl Receiver {
         match reason {
             Ok(reason) => {
                 log::closed(&session, log::Closed { reason: &reason, messages, refused, duration });
-                connection.close(CloseLimits::default()).await;
+                match reason {
+                    CloseReason::Quit => connection.close_after_quit(CloseLimits::default()).await,
+                    _ => connection.close(CloseLimits::default()).await,
+                }
             }
             Err(error) => {
                 log::closed(&session, log::Closed { reason: &log::Chain(&error), messages, refused, duration });
