@@ -13,7 +13,8 @@ pub use event::{CloseReason, Event, Stage};
 
 use crate::limits::Limits;
 use crate::mail_data::{ContentFacts, Stuffer};
-use crate::session::{Deadline, NotAwaited, Session, Timer, TlsFacts};
+use crate::session::{Deadline, NotAwaited, Session, Timer};
+use crate::tls::TlsFacts;
 use crate::{Command, Envelope, Extensions, HelloName, ReplyReader, Unfit};
 use state::State;
 

@@ -120,6 +120,7 @@ mod reply;
 mod session;
 mod status;
 mod syntax;
+mod tls;
 
 pub use command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
 pub use domain::{AddressLiteral, Domain, DomainName};
@@ -132,5 +133,6 @@ pub use parameter::{BodyType, MailParameters, RcptParameters};
 pub use path::{ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use remote_reply::{ReadReplyError, RemoteReply, ReplyReader};
 pub use reply::{Reply, ReplyClass, ReplyCode, ReplyError};
-pub use session::{Deadline, NotAwaited, Session, Timer, TlsFacts};
+pub use session::{Deadline, NotAwaited, Session, Timer};
 pub use status::{EnhancedStatus, StatusClass, StatusSyntaxError};
+pub use tls::{ChannelBindings, PeerCertificate, TlsFacts};

@@ -13,7 +13,8 @@ pub use event::{CloseReason, Event, Framing, Refusal, Subject};
 
 use crate::limits::Limits;
 use crate::line::LineCutter;
-use crate::session::{Deadline, NotAwaited, Session, Timer, TlsFacts};
+use crate::session::{Deadline, NotAwaited, Session, Timer};
+use crate::tls::TlsFacts;
 use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode};
 use state::State;
 

@@ -110,21 +110,6 @@ impl fmt::Display for Timer {
     }
 }
 
-/// What the TLS layer found out, for decisions, trace fields and logs. The engine itself needs only that there is TLS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TlsFacts {
-    /// The protocol version, as `TLSv1.3`.
-    pub version: String,
-    /// The cipher suite by its registered name, as `TLS_AES_256_GCM_SHA384`.
-    pub cipher_suite: String,
-    /// The key exchange group, as `X25519MLKEM768`.
-    pub key_exchange: Option<String>,
-    /// The server name that the client sent (SNI) or asked for.
-    pub server_name: Option<String>,
-    /// Whether the peer's certificate was verified for its name.
-    pub verified: bool,
-}
-
 /// The caller answers a question that is not, or no longer, asked: the peer has gone meanwhile, the session was
 /// closed, or another answer was due. Never a reason to stop the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
