@@ -39,8 +39,30 @@ pub struct File {
     pub timeouts: Timeouts,
     /// `[admin]`
     pub admin: Admin,
+    /// `[submit]`
+    pub submit: Submit,
     /// `[log]`
     pub log: Log,
+}
+
+impl File {
+    /// Where programs of this machine hand in mail: as it is written, else `submit.sock` beside the admin socket. Relative
+    /// to the file.
+    pub fn submit_socket(&self) -> PathBuf {
+        let written = self.submit.socket.as_ref().map(|socket| (**socket).clone());
+        written.unwrap_or_else(|| self.admin.socket.with_file_name("submit.sock"))
+    }
+
+    /// Where programs of this machine leave mail while the server is down: as it is written, else beside the queue, under
+    /// its name with `-maildrop` behind it, since the queue's own folder is closed to them. Relative to the file.
+    pub fn maildrop(&self) -> PathBuf {
+        let written = self.submit.maildrop.as_ref().map(|maildrop| (**maildrop).clone());
+        written.unwrap_or_else(|| {
+            let mut name = self.queue.directory.file_name().unwrap_or_default().to_owned();
+            name.push("-maildrop");
+            self.queue.directory.with_file_name(name)
+        })
+    }
 }
 
 /// `[tls]`
@@ -318,6 +340,34 @@ impl Default for Admin {
             socket: Placed::unwritten("/run/smtp-server/control.sock".into()),
             mode: Placed::unwritten(FileMode(0o660)),
             group: None,
+        }
+    }
+}
+
+/// `[submit]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+pub struct Submit {
+    /// The socket for programs of this machine.
+    pub socket: Option<Placed<PathBuf>>,
+    /// The folder for their mail while the server is down.
+    pub maildrop: Option<Placed<PathBuf>>,
+    /// The domain of addresses that have none.
+    pub domain: Option<Placed<String>>,
+    /// The users who may send under any address.
+    pub trusted_users: Vec<Placed<String>>,
+    /// What one user may send in an hour; 0: any number.
+    pub messages_per_hour: Placed<u32>,
+}
+
+impl Default for Submit {
+    fn default() -> Self {
+        Self {
+            socket: None,
+            maildrop: None,
+            domain: None,
+            trusted_users: Vec::new(),
+            messages_per_hour: Placed::unwritten(1000),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use smtp_proto::{Session, Timer, TlsFacts};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::Sleep;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -72,7 +72,8 @@ pub struct Connection<S> {
 }
 
 impl<S: Session> Connection<S> {
-    /// Puts `session` onto `stream`: a [`TcpStream`](tokio::net::TcpStream), or a [`Stream`] with TLS already done.
+    /// Puts `session` onto `stream`: a [`TcpStream`](tokio::net::TcpStream), a [`UnixStream`](tokio::net::UnixStream), or
+    /// a [`Stream`] with TLS already done.
     pub fn new(stream: impl Into<Stream>, session: S) -> Self {
         Self {
             stream: stream.into(),
@@ -181,11 +182,8 @@ impl<S: Session> Connection<S> {
         {
             return;
         }
-        if let Ok(tcp) = self.stream.tcp_mut() {
-            let mut rest = tcp.take(limits.linger_octets);
-            // However this ends, the connection is done with.
-            let _ = tokio::time::timeout(limits.linger, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
-        }
+        // However this ends, the connection is done with.
+        let _ = tokio::time::timeout(limits.linger, self.stream.drain(limits.linger_octets)).await;
     }
 
     /// Ends the connection after the peer has said its last word, as with QUIT: where nothing of it is unread it need not

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustls::CommonState;
 use rustls::pki_types::ServerName;
 use smtp_proto::TlsFacts;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 /// Why there is no TLS. The stream is gone with it.
@@ -30,12 +30,13 @@ pub enum HandshakeError {
     NotPlain,
 }
 
-/// A TCP connection, in the clear or under TLS.
+/// A TCP connection, in the clear or under TLS; or a Unix socket, which never leaves the machine and has no TLS.
 pub struct Stream(Inner);
 
 enum Inner {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
     /// A handshake took the stream and did not give it back.
     Gone,
 }
@@ -49,11 +50,18 @@ impl From<TcpStream> for Stream {
     }
 }
 
+impl From<UnixStream> for Stream {
+    fn from(unix: UnixStream) -> Self {
+        Self(Inner::Unix(unix))
+    }
+}
+
 impl fmt::Debug for Stream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.0 {
             Inner::Plain(_) => "Plain",
             Inner::Tls(_) => "Tls",
+            Inner::Unix(_) => "Unix",
             Inner::Gone => "Gone",
         };
         formatter.debug_tuple("Stream").field(&kind).finish()
@@ -106,7 +114,7 @@ impl Stream {
     /// without that option take no notice.
     pub fn limit_unsent(&self, octets: u32) {
         #[cfg(target_os = "linux")]
-        if let Ok(tcp) = self.tcp() {
+        if let Some(tcp) = self.tcp() {
             // Without it deadlines are less exact, and all else is the same.
             let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(octets);
         }
@@ -115,26 +123,33 @@ impl Stream {
     /// Whether this is in the clear and nothing has come that is unread: then the system sends all that was written, and
     /// an end, when it is dropped.
     pub(crate) fn is_quiet(&self) -> bool {
-        let Inner::Plain(tcp) = &self.0 else { return false };
-        match tcp.try_read(&mut [0]) {
+        let read = match &self.0 {
+            Inner::Plain(tcp) => tcp.try_read(&mut [0]),
+            Inner::Unix(unix) => unix.try_read(&mut [0]),
+            Inner::Tls(_) | Inner::Gone => return false,
+        };
+        match read {
             Ok(octets) => octets == 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         }
     }
 
-    fn tcp(&self) -> io::Result<&TcpStream> {
+    #[cfg(target_os = "linux")]
+    fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Inner::Plain(tcp) => Ok(tcp),
-            Inner::Tls(tls) => Ok(tls.get_ref().0),
-            Inner::Gone => Err(gone()),
+            Inner::Plain(tcp) => Some(tcp),
+            Inner::Tls(tls) => Some(tls.get_ref().0),
+            Inner::Unix(_) | Inner::Gone => None,
         }
     }
 
-    /// The connection below TLS, to see it off after TLS has ended.
-    pub(crate) fn tcp_mut(&mut self) -> io::Result<&mut TcpStream> {
+    /// Reads on below TLS, once that has ended, until the peer ends its side or has sent so many octets more.
+    pub(crate) async fn drain(&mut self, octets_max: u64) -> io::Result<u64> {
+        let mut nowhere = tokio::io::sink();
         match &mut self.0 {
-            Inner::Plain(tcp) => Ok(tcp),
-            Inner::Tls(tls) => Ok(tls.get_mut().0),
+            Inner::Plain(tcp) => tokio::io::copy(&mut tcp.take(octets_max), &mut nowhere).await,
+            Inner::Tls(tls) => tokio::io::copy(&mut tls.get_mut().0.take(octets_max), &mut nowhere).await,
+            Inner::Unix(unix) => tokio::io::copy(&mut unix.take(octets_max), &mut nowhere).await,
             Inner::Gone => Err(gone()),
         }
     }
@@ -155,6 +170,7 @@ impl AsyncRead for Stream {
         match &mut self.get_mut().0 {
             Inner::Plain(tcp) => Pin::new(tcp).poll_read(context, buffer),
             Inner::Tls(tls) => Pin::new(tls).poll_read(context, buffer),
+            Inner::Unix(unix) => Pin::new(unix).poll_read(context, buffer),
             Inner::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -165,6 +181,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Inner::Plain(tcp) => Pin::new(tcp).poll_write(context, octets),
             Inner::Tls(tls) => Pin::new(tls).poll_write(context, octets),
+            Inner::Unix(unix) => Pin::new(unix).poll_write(context, octets),
             Inner::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -177,6 +194,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Inner::Plain(tcp) => Pin::new(tcp).poll_write_vectored(context, pieces),
             Inner::Tls(tls) => Pin::new(tls).poll_write_vectored(context, pieces),
+            Inner::Unix(unix) => Pin::new(unix).poll_write_vectored(context, pieces),
             Inner::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -189,6 +207,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Inner::Plain(tcp) => Pin::new(tcp).poll_flush(context),
             Inner::Tls(tls) => Pin::new(tls).poll_flush(context),
+            Inner::Unix(unix) => Pin::new(unix).poll_flush(context),
             Inner::Gone => Poll::Ready(Err(gone())),
         }
     }
@@ -198,6 +217,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().0 {
             Inner::Plain(tcp) => Pin::new(tcp).poll_shutdown(context),
             Inner::Tls(tls) => Pin::new(tls).poll_shutdown(context),
+            Inner::Unix(unix) => Pin::new(unix).poll_shutdown(context),
             Inner::Gone => Poll::Ready(Err(gone())),
         }
     }

@@ -3,6 +3,7 @@
 //! Everything here is a value or a function on values. Nothing opens a connection, asks a clock or knows a
 //! task; the one thing that touches a disk is [`Content::chunk`], which reads a body that lies in a file.
 
+pub mod address_list;
 mod attempt;
 mod content;
 pub mod date;

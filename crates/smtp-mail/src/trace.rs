@@ -19,6 +19,8 @@ pub struct Received<'a> {
     pub hello: Option<&'a Hello>,
     /// Where it connected from; `None` on a Unix socket.
     pub address: Option<IpAddr>,
+    /// The user id of the program at the other end of a Unix socket.
+    pub uid: Option<u32>,
     /// The verified name of that address, where it has one.
     pub name: Option<&'a DomainName>,
     /// Our host name.
@@ -70,6 +72,9 @@ impl Received<'_> {
             (Some(name), Some(literal)) => write!(field, " ({name} {literal})")?,
             (None, Some(literal)) => write!(field, " ({literal})")?,
             (_, None) => {}
+        }
+        if let Some(uid) = self.uid {
+            write!(field, " (uid {uid})")?;
         }
         if let Some(said) = said.filter(|name| name.domain().is_none()) {
             write!(field, "\r\n\t(HELO {})", Comment(said.as_str()))?;

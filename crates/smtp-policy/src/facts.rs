@@ -17,13 +17,19 @@ pub enum Service {
 pub struct Facts {
     /// The service that it has connected to.
     pub service: Service,
-    /// Its address; an IPv4 address that came mapped into IPv6 is taken as IPv4.
-    pub client: IpAddr,
+    /// Its address; an IPv4 address that came mapped into IPv6 is taken as IPv4. `None` for a user of this machine, who has
+    /// come by the submit socket and may send to anywhere.
+    pub client: Option<IpAddr>,
 }
 
 impl Facts {
     /// The facts about a client of `service` at `client`.
     pub fn new(service: Service, client: IpAddr) -> Self {
-        Self { service, client: client.to_canonical() }
+        Self { service, client: Some(client.to_canonical()) }
+    }
+
+    /// The facts about a user of this machine.
+    pub fn of_local_user() -> Self {
+        Self { service: Service::Submission, client: None }
     }
 }

@@ -5,14 +5,17 @@
 //! - [`Policy`] has one method a stage of the session; each takes [`Facts`] and gives a [`Verdict`].
 //! - [`relay`] says who may send to where. What it does not allow is refused: there is no other way out of this server.
 //! - [`recipients`] says who a local address is: users, aliases, tags, catch-all.
+//! - [`LocalSenders`] says which reverse-paths a user of this machine may use, and [`rate`] how often.
 //! - [`aliases`] reads the aliases file in the syntax of sendmail.
 
 pub mod aliases;
 mod facts;
 mod network;
 mod policy;
+pub mod rate;
 pub mod recipients;
 pub mod relay;
+mod senders;
 mod verdict;
 
 pub use facts::{Facts, Service};
@@ -20,4 +23,5 @@ pub use network::{Network, NetworkError};
 pub use policy::Policy;
 pub use recipients::{LocalRecipients, Resolution};
 pub use relay::Relay;
+pub use senders::{LocalSenders, LocalUserFacts};
 pub use verdict::Verdict;

@@ -1,5 +1,7 @@
 //! The rules, one method a stage of the session.
 
+use std::net::IpAddr;
+
 use smtp_proto::{Domain, EnhancedStatus, ForwardPath, LocalPart, Mailbox, Rcpt, Reply, ReplyCode};
 
 use crate::facts::{Facts, Service};
@@ -55,10 +57,12 @@ impl Policy {
         self.local.as_ref()
     }
 
-    /// MAIL: submission is for the client networks, until people can log in (RFC 6409 §4.3).
+    /// MAIL: submission is for the client networks and the users of this machine, until people can log in (RFC 6409 §4.3).
     pub fn mail(&self, facts: &Facts) -> Verdict {
         match facts.service {
-            Service::Submission if !self.relay.trusts(facts.client) => Verdict::Refuse(NOT_A_CLIENT),
+            Service::Submission if facts.client.is_some_and(|client| !self.relay.trusts(client)) => {
+                Verdict::Refuse(NOT_A_CLIENT)
+            }
             Service::Mx | Service::Submission => Verdict::Accept(()),
         }
     }
@@ -80,9 +84,10 @@ impl Policy {
         let Some(mailbox) = self.remote_mailbox(path) else {
             return Verdict::Refuse(naming(UNKNOWN, path));
         };
-        match self.relay.decide(facts.client, &mailbox) {
+        let Some(client) = facts.client else { return Verdict::Accept(Expansion::of(Target::Mailbox(mailbox))) };
+        match self.relay.decide(client, &mailbox) {
             Ok(()) => Verdict::Accept(Expansion::of(Target::Mailbox(mailbox))),
-            Err(Denied::NotAllowed) => Verdict::Refuse(relay_denied(path, facts)),
+            Err(Denied::NotAllowed) => Verdict::Refuse(relay_denied(path, client)),
             Err(Denied::RouteInLocalPart) => Verdict::Refuse(naming(ROUTE_DENIED, path)),
         }
     }
@@ -99,8 +104,7 @@ impl Policy {
     }
 }
 
-fn relay_denied(path: &ForwardPath, facts: &Facts) -> Reply {
-    let client = facts.client;
+fn relay_denied(path: &ForwardPath, client: IpAddr) -> Reply {
     let text = format!("{path}: this is no address of this server, and [{client}] may not send through it");
     RELAY_DENIED.with_text(text).unwrap_or(RELAY_DENIED)
 }

@@ -5,7 +5,6 @@
 mod answer;
 mod peer;
 mod queue;
-mod socket;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -27,13 +26,31 @@ use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 pub use self::peer::{Admission, Group, Peer};
-pub use self::socket::{AdminSocket, BindError, SocketConfig};
 
 use self::answer::Refusal;
 use crate::control::Control;
+use crate::local_socket::{BindError, LocalSocket, SocketConfig};
 
 /// How long requests under way may take when the daemon stops.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// The admin socket, and the rule of who is admitted: root, the user of the daemon, and the members of the socket's group.
+#[derive(Debug)]
+pub struct AdminSocket {
+    admission: Admission,
+    socket: LocalSocket,
+}
+
+impl AdminSocket {
+    /// Makes the socket. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of [`LocalSocket::bind`].
+    pub fn bind(config: SocketConfig) -> Result<Self, BindError> {
+        let socket = LocalSocket::bind(&config)?;
+        Ok(Self { admission: Admission::new(config.group), socket })
+    }
+}
 
 /// Serves the API until `shutdown` is done; requests under way may take a moment longer.
 ///
@@ -44,7 +61,8 @@ pub async fn serve(
     control: Control,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let AdminSocket { admission, file, listener } = socket;
+    let AdminSocket { admission, socket } = socket;
+    let (listener, file) = socket.into_parts();
     let router = router(control, Arc::new(admission)).into_make_service_with_connect_info::<Caller>();
     let (stop, stopped) = oneshot::channel();
     let stopping = async {

@@ -7,8 +7,10 @@ mod hops;
 mod listeners;
 mod local;
 mod prover;
+mod submit;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +20,13 @@ use smtp_config::file::{self, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
-use smtp_policy::Policy;
+use smtp_policy::{LocalSenders, Policy};
 use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
-use crate::admin::SocketConfig;
 use crate::certificates::Certificates;
 use crate::listener::SessionLimits;
+use crate::local_socket::SocketConfig;
 use crate::metrics::Service;
 
 use self::prover::Prover;
@@ -61,8 +63,25 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The admin socket.
     pub admin: SocketConfig,
+    /// Mail from programs of this machine.
+    pub submit: Submit,
     /// What is logged, and how.
     pub log: file::Log,
+}
+
+/// `[submit]`
+#[derive(Debug, Clone)]
+pub struct Submit {
+    /// The socket, for everybody of this machine.
+    pub socket: SocketConfig,
+    /// The folder that programs put messages into while the server is down.
+    pub maildrop: PathBuf,
+    /// The domain of addresses that have none.
+    pub domain: DomainName,
+    /// Who may use which reverse-path.
+    pub senders: LocalSenders,
+    /// What one user may send in an hour; none: any number.
+    pub messages_per_hour: Option<NonZeroU32>,
 }
 
 /// One address to listen on.
@@ -185,9 +204,10 @@ impl Config {
         let delivery = delivery(&mut prover, &file.delivery);
         let timeouts = timeouts(&mut prover, &file.timeouts);
         let admin = admin(&mut prover, &file.admin);
+        let submit = hostname.as_ref().and_then(|hostname| submit::submit(&mut prover, file, hostname));
         let warnings = prover.finish()?;
         // Each part that is missing has left its problem.
-        let (Some(hostname), Some(queue)) = (hostname, queue) else {
+        let (Some(hostname), Some(queue), Some(submit)) = (hostname, queue, submit) else {
             return Err(source.problem(None, "the configuration cannot be used").into());
         };
         let (recipients, maildirs) = local.map_or((None, None), |local| (Some(local.recipients), Some(local.maildirs)));
@@ -205,6 +225,7 @@ impl Config {
             delivery,
             timeouts,
             admin,
+            submit,
             log: file.log.clone(),
         };
         Ok(Loaded { config, warnings })

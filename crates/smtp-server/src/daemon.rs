@@ -17,12 +17,15 @@ use crate::admin::{self, AdminSocket};
 use crate::config::Config;
 use crate::control::{Control, Topic};
 use crate::listener::BindError;
+use crate::local_socket::{self, LocalSocket};
 use crate::log;
 use crate::metrics::{Metrics, ReloadResult, Service};
 use crate::receive::Phase;
 use crate::runner::{self, Runner};
 use crate::shared::Shared;
+use crate::submit::Submission;
 
+pub(crate) use self::accept::{endpoint, too_many_reply as too_many};
 pub use crate::shared::Attempted;
 
 /// How often it is looked whether the files of the certificates have changed.
@@ -46,9 +49,9 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] BindError),
-    /// The admin socket cannot be made.
+    /// The admin socket or the submit socket cannot be made.
     #[error(transparent)]
-    Admin(#[from] admin::BindError),
+    Socket(#[from] local_socket::BindError),
 }
 
 /// Why a new configuration was not taken. The old one stays in force.
@@ -79,6 +82,7 @@ pub struct Daemon {
     phase: watch::Sender<Phase>,
     stop: watch::Sender<bool>,
     sessions: mpsc::Receiver<()>,
+    submit: JoinHandle<()>,
     runner: JoinHandle<()>,
     settler: JoinHandle<()>,
     admin: JoinHandle<io::Result<()>>,
@@ -90,7 +94,7 @@ impl Daemon {
     /// Opens the queue, listens, and begins to receive and to deliver.
     ///
     /// # Errors
-    /// The queue is another server's or cannot be read, an address is taken, the admin socket cannot be made.
+    /// The queue is another server's or cannot be read, an address is taken, the admin socket or the submit socket cannot be made.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let queue = open_queue(&config).await?;
@@ -100,9 +104,11 @@ impl Daemon {
         let (stop, stopping) = watch::channel(false);
         let (phase, phases) = watch::channel(Phase::Serving);
         let (alive, sessions) = mpsc::channel(1);
-        let mut listeners = Listeners::new(Arc::clone(&shared), phases, alive);
+        let mut listeners = Listeners::new(Arc::clone(&shared), phases.clone(), alive.clone());
         listeners.apply(&config).await?;
         let admin = AdminSocket::bind(config.admin.clone())?;
+        let submission = Submission { shared: Arc::clone(&shared), phase: phases, alive };
+        let submit = LocalSocket::bind(&config.submit.socket)?;
         let (admin_stop, admin_stopped) = oneshot::channel::<()>();
         let admin = admin::serve(admin, shared.control.clone(), async {
             // It stops when told, or when the daemon is gone.
@@ -114,6 +120,7 @@ impl Daemon {
             phase,
             stop,
             sessions,
+            submit: tokio::spawn(submission.accept(submit)),
             runner: tokio::spawn(runner.run(stopping)),
             settler: tokio::spawn(settler),
             admin: tokio::spawn(admin),
@@ -146,7 +153,8 @@ impl Daemon {
     }
 
     /// Takes a new configuration. Open sessions keep their TLS and their limits; rules, routes and everything else are the
-    /// new ones from the next transaction and the next attempt on. The queue's directory, and the admin socket, stay.
+    /// new ones from the next transaction and the next attempt on. The queue's directory, the admin socket
+    /// and the submit socket stay.
     ///
     /// # Errors
     /// A new address cannot be listened on; then nothing is changed.
@@ -181,6 +189,9 @@ impl Daemon {
         let drain = self.shared.config().timeouts.drain;
         self.shared.control.stop();
         self.listeners.stop().await;
+        self.submit.abort();
+        // It ends as cancelled, its socket with it, and its own hold on the sessions' channel.
+        let _ = (&mut self.submit).await;
         self.phase.send_replace(Phase::Draining);
         self.stop.send_replace(true);
         let drained = tokio::time::timeout(drain, async {

@@ -1,6 +1,7 @@
-//! Sockets that listen, and how many sessions may be open on them: in all, and for each client.
+//! Sockets that listen, who connects to them, and how many sessions may be open: in all, and for each client.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,12 +71,76 @@ fn advice(error: &io::Error) -> &'static str {
     }
 }
 
+/// Who is at the other end of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A client of the network.
+    Address(SocketAddr),
+    /// A user of this machine, by the user id that the kernel tells: at the submit socket, or the owner of a dropped file.
+    User(u32),
+}
+
+impl Peer {
+    /// Whose sessions are counted together.
+    fn client(self) -> Client {
+        match self {
+            Self::Address(address) => Client::Address(network_of(address.ip())),
+            Self::User(uid) => Client::User(uid),
+        }
+    }
+
+    /// Where it connects from; `None` on this machine's own socket.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address.ip()),
+            Self::User(_) => None,
+        }
+    }
+
+    /// The user, on this machine's own socket.
+    pub fn uid(self) -> Option<u32> {
+        match self {
+            Self::Address(_) => None,
+            Self::User(uid) => Some(uid),
+        }
+    }
+
+    /// The name under which the queue keeps where a message came from: the address without its port, or `uid:1000`.
+    pub fn origin(self) -> String {
+        self.address().map_or_else(|| self.to_string(), |address| address.to_string())
+    }
+}
+
+impl fmt::Display for Peer {
+    /// `192.0.2.1:4321`, or `uid:1000`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::User(uid) => write!(f, "uid:{uid}"),
+        }
+    }
+}
+
+/// Whose sessions are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Client {
+    Address(IpAddr),
+    User(u32),
+}
+
+impl Client {
+    /// All programs that connect by loopback share its address, whoever runs them.
+    fn is_shared(self) -> bool {
+        matches!(self, Self::Address(address) if address.is_loopback())
+    }
+}
+
 /// How many sessions may be open at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
     /// Over all clients.
     pub sessions: usize,
-    /// From one IPv4 address or one IPv6 /64.
+    /// From one IPv4 address or one IPv6 /64, or of one user of this machine.
     pub sessions_per_client: usize,
 }
 
@@ -99,26 +164,26 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_client: HashMap<IpAddr, usize>,
+    by_client: HashMap<Client, usize>,
 }
 
 /// The right to one session; given back when dropped.
 #[derive(Debug)]
 pub struct SessionPermit {
     sessions: Arc<Sessions>,
-    client: IpAddr,
+    client: Client,
 }
 
 impl Sessions {
-    /// Admits one more session of `address`, or says which limit stands against it.
-    pub fn admit(self: &Arc<Self>, address: IpAddr, limits: SessionLimits) -> Result<SessionPermit, TooMany> {
-        let client = client_key(address);
+    /// Admits one more session of `peer`, or says which limit stands against it.
+    pub fn admit(self: &Arc<Self>, peer: Peer, limits: SessionLimits) -> Result<SessionPermit, TooMany> {
+        let client = peer.client();
         let mut open = self.lock();
         if open.total >= limits.sessions {
             return Err(TooMany::Sessions);
         }
         let of_client = open.by_client.get(&client).copied().unwrap_or(0);
-        if of_client >= limits.sessions_per_client && !client.is_loopback() {
+        if of_client >= limits.sessions_per_client && !client.is_shared() {
             return Err(TooMany::SessionsPerClient);
         }
         open.total += 1;
@@ -151,7 +216,7 @@ impl Drop for SessionPermit {
 }
 
 /// Who counts as one client: an IPv4 address, or the /64 that one IPv6 customer has.
-fn client_key(address: IpAddr) -> IpAddr {
+fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
             let [a, b, c, d, ..] = v6.segments();
@@ -165,13 +230,17 @@ fn client_key(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn at(address: &str) -> Peer {
+        Peer::Address(SocketAddr::new(address.parse().unwrap(), 4321))
+    }
+
     const LIMITS: SessionLimits = SessionLimits { sessions: 3, sessions_per_client: 2 };
 
     #[test]
     fn limits_hold_for_a_client_and_for_all_and_are_given_back() {
         let sessions = Arc::new(Sessions::default());
-        let client: IpAddr = "192.0.2.1".parse().unwrap();
-        let other: IpAddr = "192.0.2.2".parse().unwrap();
+        let client = at("192.0.2.1");
+        let other = at("192.0.2.2");
         let first = sessions.admit(client, LIMITS).unwrap();
         let _second = sessions.admit(client, LIMITS).unwrap();
         assert_eq!(sessions.admit(client, LIMITS).unwrap_err(), TooMany::SessionsPerClient);
@@ -186,11 +255,22 @@ mod tests {
     fn one_ipv6_network_is_one_client_and_mapped_ipv4_is_ipv4() {
         let sessions = Arc::new(Sessions::default());
         let limits = SessionLimits { sessions: 10, sessions_per_client: 1 };
-        let _first = sessions.admit("2001:db8::1".parse().unwrap(), limits).unwrap();
-        assert!(sessions.admit("2001:db8::2".parse().unwrap(), limits).is_err());
-        assert!(sessions.admit("2001:db8:0:1::2".parse().unwrap(), limits).is_ok());
-        let _mapped = sessions.admit("::ffff:192.0.2.1".parse().unwrap(), limits).unwrap();
-        assert!(sessions.admit("192.0.2.1".parse().unwrap(), limits).is_err());
+        let _first = sessions.admit(at("2001:db8::1"), limits).unwrap();
+        assert!(sessions.admit(at("2001:db8::2"), limits).is_err());
+        assert!(sessions.admit(at("2001:db8:0:1::2"), limits).is_ok());
+        let _mapped = sessions.admit(at("::ffff:192.0.2.1"), limits).unwrap();
+        assert!(sessions.admit(at("192.0.2.1"), limits).is_err());
+    }
+
+    #[test]
+    fn users_of_this_machine_are_limited_one_by_one() {
+        let sessions = Arc::new(Sessions::default());
+        let limits = SessionLimits { sessions: 10, sessions_per_client: 1 };
+        let _first = sessions.admit(Peer::User(1000), limits).unwrap();
+        assert_eq!(sessions.admit(Peer::User(1000), limits).unwrap_err(), TooMany::SessionsPerClient);
+        let _other = sessions.admit(Peer::User(1001), limits).unwrap();
+        let _loopback = sessions.admit(at("127.0.0.1"), limits).unwrap();
+        let _again = sessions.admit(at("127.0.0.1"), limits).unwrap();
     }
 
     #[tokio::test]

@@ -126,7 +126,7 @@ async fn serve(config: Config) -> Result<u8> {
             log::not_started(&error);
             return Ok(match error {
                 StartError::Queue { source, .. } if !matches!(source, OpenError::Locked { .. }) => EXIT_INPUT_OUTPUT,
-                StartError::Queue { .. } | StartError::Listen(_) | StartError::Admin(_) => EXIT_SYSTEM,
+                StartError::Queue { .. } | StartError::Listen(_) | StartError::Socket(_) => EXIT_SYSTEM,
             });
         }
     };

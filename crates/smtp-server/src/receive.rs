@@ -8,19 +8,19 @@ mod replies;
 mod transaction;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smtp_proto::Reply;
 use smtp_proto::server::ServerConfig;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use self::connection::Receiver;
-use crate::listener::SessionPermit;
+use crate::listener::{Peer, SessionPermit};
 use crate::metrics::Service;
 use crate::shared::Shared;
+use crate::submit::Submitter;
 
 /// What the sessions of one listener have in common. Made anew at reload; open sessions keep theirs.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub(crate) enum Phase {
 /// Serves one client from its first octet to the end of the session.
 pub(crate) async fn serve(
     tcp: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
     permit: SessionPermit,
@@ -68,11 +68,25 @@ pub(crate) async fn serve(
     Box::pin(receiver.end(reason)).await;
 }
 
+/// Serves a program of this machine over a Unix socket: the same session, without TLS.
+pub(crate) async fn serve_local(
+    unix: UnixStream,
+    submitter: Submitter,
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
+    permit: SessionPermit,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let mut receiver = Receiver::open_local(unix, submitter, shared, endpoint, permit);
+    let reason = receiver.serve(&mut phase).await;
+    Box::pin(receiver.end(reason)).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    type Serve<F> = fn(TcpStream, SocketAddr, Arc<Shared>, Arc<Endpoint>, SessionPermit, watch::Receiver<Phase>) -> F;
+    type Serve<F> = fn(TcpStream, Peer, Arc<Shared>, Arc<Endpoint>, SessionPermit, watch::Receiver<Phase>) -> F;
 
     /// Sessions are many, and most of them wait: what is large and rare is on the heap while it lasts.
     #[test]

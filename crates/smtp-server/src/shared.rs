@@ -1,12 +1,13 @@
 //! What the loops of the daemon share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use smtp_client::{ClientSettings, ClientTls};
 use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{MessageId, Report};
+use smtp_policy::rate::Rates;
 use smtp_proto::{ForwardPath, HelloName, ReversePath};
 use smtp_queue::Queue;
 use tokio::sync::broadcast;
@@ -24,6 +25,8 @@ const WATCHED_MAX: usize = 1024;
 pub(crate) struct Shared {
     pub(crate) control: Control,
     pub(crate) sessions: Arc<Sessions>,
+    /// The messages of each user of this machine, by user id.
+    pub(crate) submitted: Mutex<Rates<u32>>,
     config: ArcSwap<Config>,
     deliverer: ArcSwap<Deliverer>,
     watchers: broadcast::Sender<Arc<Attempted>>,
@@ -52,7 +55,14 @@ impl Shared {
     pub(crate) fn new(control: Control, config: Arc<Config>) -> Self {
         let (watchers, _) = broadcast::channel(WATCHED_MAX);
         let deliverer = ArcSwap::from_pointee(deliverer(&config));
-        Self { control, sessions: Arc::default(), config: ArcSwap::new(config), deliverer, watchers }
+        Self {
+            control,
+            sessions: Arc::default(),
+            submitted: Mutex::default(),
+            config: ArcSwap::new(config),
+            deliverer,
+            watchers,
+        }
     }
 
     /// The configuration in force now. Whoever needs it to stay the same for a while keeps what this returns.
@@ -93,8 +103,8 @@ impl Shared {
 }
 
 /// What the server calls itself, in its greeting and after EHLO.
-pub(crate) fn hello_name(config: &Config) -> HelloName {
-    config.hostname.parse().expect("a domain name in ASCII is a name for EHLO")
+pub(crate) fn hello_name(name: &str) -> HelloName {
+    name.parse().expect("a domain name in ASCII is a name for EHLO")
 }
 
 fn deliverer(config: &Config) -> Deliverer {
@@ -103,7 +113,7 @@ fn deliverer(config: &Config) -> Deliverer {
     let client = ClientSettings {
         connect_timeout: config.timeouts.connect,
         handshake_timeout: config.timeouts.tls_handshake,
-        ..ClientSettings::new(hello_name(config), tls)
+        ..ClientSettings::new(hello_name(&config.hostname), tls)
     };
     Deliverer::new(DelivererSettings {
         messages_per_session: config.delivery.messages_per_session,

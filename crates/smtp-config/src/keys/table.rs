@@ -60,6 +60,13 @@ pub const SECTIONS: &[Section] = &[
         text: "How long the server waits. As a client it waits as long as RFC 5321 §4.5.3.2 asks for.",
     },
     Section { path: "admin", written: "[admin]", text: "The socket by which `smtpctl` asks and steers the server." },
+    Section {
+        path: "submit",
+        written: "[submit]",
+        text: "Mail from programs of this machine, by `sendmail` and everything that calls it. The kernel tells the server which user a \
+               program runs as; such mail may go to anywhere, without a password.\n\n\
+               While the server is down `sendmail` leaves messages in the maildrop, and the server takes them from there.",
+    },
     Section { path: "log", written: "[log]", text: "Written to standard error, one line an event." },
 ];
 
@@ -410,6 +417,45 @@ pub const KEYS: &[Key] = &[
         fallback: Otherwise("the group that the server runs as"),
         example: "\"smtp-admin\"",
         text: "The group of the socket's file.",
+    },
+    Key {
+        path: "submit.socket",
+        value: "path",
+        fallback: Otherwise("`submit.sock` beside `[admin] socket`, so `/run/smtp-server/submit.sock`"),
+        example: "\"/run/smtp-server/submit.sock\"",
+        text: "The socket's file, open to every user. It stays the same until the server is started again.",
+    },
+    Key {
+        path: "submit.maildrop",
+        value: "path",
+        fallback: Otherwise("`[queue] directory` with `-maildrop` behind it, so `/var/spool/smtp-server-maildrop`"),
+        example: "\"/var/spool/smtp-server-maildrop\"",
+        text: "The folder for messages while the server is down: of the server's user, mode 1733, so that everybody may put files in and \
+               nobody can see those of others. The server makes it where it may.",
+    },
+    Key {
+        path: "submit.domain",
+        value: "domain name",
+        fallback: Otherwise("the first of `[local] domains`; without `[local]` the `hostname`"),
+        example: "\"example.com\"",
+        text: "The domain of addresses that have none: `root` is `root@example.com`, and the sender of a program that names none is the name of \
+               its user at this domain.",
+    },
+    Key {
+        path: "submit.trusted_users",
+        value: "list of user names; `*` is everybody",
+        fallback: Value("[]"),
+        example: "[\"www-data\", \"list\"]",
+        text: "The users who may send under any address (`sendmail -f`), besides root and the user of the server. Others may use their own name, \
+               with or without a tag, at `submit.domain`, the `hostname` and the local domains, and the null reverse-path.",
+    },
+    Key {
+        path: "submit.messages_per_hour",
+        value: "number of messages; 0 is any number",
+        fallback: Value("1000"),
+        example: "100",
+        text: "Messages that one user may send in an hour, root included. Beyond it MAIL is answered with 450 4.7.1, and `sendmail` ends with \
+               75 (try again later).",
     },
     Key {
         path: "log.format",

@@ -6,7 +6,7 @@ use serde::forward_to_deserialize_any;
 
 use super::*;
 use crate::file::{
-    Admin, Certificate, Deliver, Delivery, File, Limits, Listener, Local, Log, Queue, Relay, Route, SmartHost,
+    Admin, Certificate, Deliver, Delivery, File, Limits, Listener, Local, Log, Queue, Relay, Route, SmartHost, Submit,
     Timeouts, Tls,
 };
 use crate::{Source, reference};
@@ -60,6 +60,7 @@ fn every_key_of_the_structs_has_its_text_and_no_other_has() {
         ("delivery", fields::<Delivery>()),
         ("timeouts", fields::<Timeouts>()),
         ("admin", fields::<Admin>()),
+        ("submit", fields::<Submit>()),
         ("log", fields::<Log>()),
     ];
     for (section, fields) in &structs {

@@ -21,6 +21,7 @@ fn received(hello: &Hello) -> Received<'_> {
     Received {
         hello: Some(hello),
         address: Some("192.0.2.1".parse().unwrap()),
+        uid: None,
         name: None,
         by: "mx.example.org",
         smtputf8: false,
@@ -92,6 +93,13 @@ fn transmission_types() {
     assert_eq!(with(HelloKind::Ehlo, None, true), "UTF8SMTP");
     assert_eq!(with(HelloKind::Lhlo, Some(&tls), false), "LMTPS");
     assert_eq!(with(HelloKind::Lhlo, None, false), "LMTP");
+}
+
+#[test]
+fn a_local_program_is_known_by_the_user_that_runs_it() {
+    let hello = hello(HelloKind::Ehlo, "localhost");
+    let text = text(&Received { address: None, uid: Some(1000), ..received(&hello) });
+    assert!(text.starts_with("Received: from localhost (uid 1000)\r\n\tby mx.example.org with ESMTP\r\n"), "{text}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 use crate::control::Topic;
+use crate::local_socket::SocketConfig;
 use crate::log::{Format, LogLayer};
 use crate::metrics::Metrics;
 

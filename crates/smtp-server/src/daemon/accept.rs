@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Listening;
 use crate::certificates::Certificates;
 use crate::config::{self, Config};
-use crate::listener::{self, BindError, TooMany};
+use crate::listener::{self, BindError, Peer, TooMany};
 use crate::log;
 use crate::metrics::Stage;
 use crate::receive::{self, Endpoint, Phase};
@@ -83,11 +83,11 @@ impl Listeners {
         }
         for open in &self.open {
             if let Some(listener) = listener_at(config, open.configured) {
-                open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.as_ref())));
+                open.endpoint.send_replace(Arc::new(endpoint(config, &config.hostname, listener, tls.as_ref())));
             }
         }
         for (listener, socket) in bound {
-            self.start(Arc::new(endpoint(config, listener, tls.as_ref())), listener.address, socket);
+            self.start(Arc::new(endpoint(config, &config.hostname, listener, tls.as_ref())), listener.address, socket);
         }
         Ok(())
     }
@@ -184,8 +184,13 @@ fn listener_at(config: &Config, address: SocketAddr) -> Option<&config::Listener
     config.listeners.iter().find(|listener| listener.address == address)
 }
 
-/// What the sessions of a listener have in common.
-fn endpoint(config: &Config, listener: &config::Listener, tls: Option<&Arc<rustls::ServerConfig>>) -> Endpoint {
+/// What the sessions of a listener have in common, which greets as `name`: a domain name in ASCII.
+pub(crate) fn endpoint(
+    config: &Config,
+    name: &str,
+    listener: &config::Listener,
+    tls: Option<&Arc<rustls::ServerConfig>>,
+) -> Endpoint {
     let limits = Limits {
         message_octets: config.limits.message_octets,
         recipients_per_message: config.limits.recipients_per_message,
@@ -199,10 +204,10 @@ fn endpoint(config: &Config, listener: &config::Listener, tls: Option<&Arc<rustl
         ..ServerTimeouts::default()
     };
     let greeting = Reply::without_status(ReplyCode::SERVICE_READY, "ESMTP");
-    let text = format!("{} ESMTP", config.hostname);
+    let text = format!("{name} ESMTP");
     Endpoint {
         service: listener.service,
-        engine: Arc::new(ServerConfig { hostname: shared::hello_name(config), limits, timeouts }),
+        engine: Arc::new(ServerConfig { hostname: shared::hello_name(name), limits, timeouts }),
         greeting: greeting.clone().with_text(text).unwrap_or(greeting),
         acceptor: tls.filter(|_| listener.tls != ListenerTls::None).cloned().map(TlsAcceptor::from),
         implicit_tls: listener.tls == ListenerTls::Implicit,
@@ -225,7 +230,7 @@ impl Accept {
             match socket.accept().await {
                 Ok((tcp, peer)) => {
                     short = false;
-                    self.admit(tcp, peer);
+                    self.admit(tcp, Peer::Address(peer));
                 }
                 Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
@@ -238,10 +243,10 @@ impl Accept {
         }
     }
 
-    fn admit(&self, tcp: TcpStream, peer: SocketAddr) {
+    fn admit(&self, tcp: TcpStream, peer: Peer) {
         let endpoint = Arc::clone(&self.endpoint.borrow());
         let limits = self.shared.config().limits.sessions;
-        let permit = match self.shared.sessions.admit(peer.ip(), limits) {
+        let permit = match self.shared.sessions.admit(peer, limits) {
             Ok(permit) => permit,
             Err(too_many) => return self.turn_away(&tcp, peer, &endpoint, too_many),
         };
@@ -260,12 +265,8 @@ impl Accept {
     }
 
     /// Says why, if that can be said at once and in the clear, and closes: nothing is spent on a client that is too many.
-    fn turn_away(&self, tcp: &TcpStream, peer: SocketAddr, endpoint: &Endpoint, too_many: TooMany) {
-        let text = match too_many {
-            TooMany::Sessions => "Too many sessions at the moment; try again later",
-            TooMany::SessionsPerClient => "Too many sessions from your address; close some",
-        };
-        let reply = Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text);
+    fn turn_away(&self, tcp: &TcpStream, peer: Peer, endpoint: &Endpoint, too_many: TooMany) {
+        let reply = too_many_reply(too_many);
         if !endpoint.implicit_tls {
             let mut line = bytes::BytesMut::new();
             reply.encode(&mut line);
@@ -273,17 +274,17 @@ impl Accept {
             let _ = tcp.try_write(&line);
         }
         self.shared.metrics().reject(Stage::Connect, reply.code());
-        let session = log::Session { id: log::SessionId::next(), service: endpoint.service, peer };
-        let refused = log::Refused {
-            stage: Stage::Connect,
-            reply: &reply,
-            reason: &too_many,
-            hello: None,
-            reverse_path: None,
-            forward_path: None,
-        };
-        log::refused(&session, refused);
+        log::turned_away(endpoint.service, peer, &reply, &too_many);
     }
+}
+
+/// What a client hears that is one too many.
+pub(crate) fn too_many_reply(too_many: TooMany) -> Reply {
+    let text = match too_many {
+        TooMany::Sessions => "Too many sessions at the moment; try again later",
+        TooMany::SessionsPerClient => "Too many sessions from your address; close some",
+    };
+    Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text)
 }
 
 /// A connection that broke before it was accepted is no trouble of ours.

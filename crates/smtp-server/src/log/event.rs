@@ -1,7 +1,6 @@
 //! The events. Each function is one line of the log.
 
 use std::fmt::{self, Display};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +10,7 @@ use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath};
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
+use crate::listener::Peer;
 use crate::metrics::{AttemptResult, DeliveryClass, Service, Stage};
 
 /// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
@@ -42,8 +42,8 @@ pub struct Session {
     pub id: SessionId,
     /// What the listener is for.
     pub service: Service,
-    /// The address of the client.
-    pub peer: SocketAddr,
+    /// Who the client is.
+    pub peer: Peer,
 }
 
 /// A client has connected.
@@ -127,6 +127,13 @@ pub fn refused(session: &Session, refused: Refused<'_>) {
         reverse_path = refused.reverse_path.map(shown),
         forward_path = refused.forward_path.map(shown),
     );
+}
+
+/// A client was turned away before its session began.
+pub fn turned_away(service: Service, peer: Peer, reply: &Reply, reason: &dyn Display) {
+    let session = Session { id: SessionId::next(), service, peer };
+    let stage = Stage::Connect;
+    refused(&session, Refused { stage, reply, reason, hello: None, reverse_path: None, forward_path: None });
 }
 
 /// A message that was accepted.

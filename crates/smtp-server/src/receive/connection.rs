@@ -1,6 +1,5 @@
 //! One session with a client, from the greeting to the end.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,16 +9,17 @@ use smtp_proto::{
     Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass,
     ReplyCode, ReversePath, TlsFacts,
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::transaction::{Incoming, Refused, Transaction};
 use super::{Endpoint, Phase, replies};
-use crate::listener::SessionPermit;
+use crate::listener::{Peer, SessionPermit};
 use crate::log;
 use crate::metrics::{Direction, SessionGuard, Stage, Verb};
 use crate::shared::Shared;
+use crate::submit::Submitter;
 
 /// Said to those who must come again later because the server stops.
 const STOPPING: Reply = Reply::new(
@@ -40,6 +40,8 @@ pub(super) struct Receiver {
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
     session: log::Session,
+    /// The user, where this is a program of this machine.
+    submitter: Option<Submitter>,
     transaction: Option<Box<Transaction>>,
     opened: Instant,
     messages: u64,
@@ -53,7 +55,7 @@ impl Receiver {
     /// logged.
     pub(super) async fn open(
         tcp: TcpStream,
-        peer: SocketAddr,
+        peer: Peer,
         shared: Arc<Shared>,
         endpoint: Arc<Endpoint>,
         permit: SessionPermit,
@@ -90,6 +92,7 @@ impl Receiver {
             shared,
             endpoint,
             session,
+            submitter: None,
             transaction: None,
             opened,
             messages: 0,
@@ -97,6 +100,33 @@ impl Receiver {
             _guard: guard,
             _permit: permit,
         })
+    }
+
+    /// Takes in a program of this machine.
+    pub(super) fn open_local(
+        unix: UnixStream,
+        submitter: Submitter,
+        shared: Arc<Shared>,
+        endpoint: Arc<Endpoint>,
+        permit: SessionPermit,
+    ) -> Self {
+        let session = log::Session { id: log::SessionId::next(), service: endpoint.service, peer: submitter.peer() };
+        let guard = shared.metrics().session_opened(endpoint.service);
+        log::connected(&session);
+        let engine = ServerSession::new(Arc::clone(&endpoint.engine), None, now());
+        Self {
+            connection: Connection::new(unix, engine),
+            shared,
+            endpoint,
+            session,
+            submitter: Some(submitter),
+            transaction: None,
+            opened: Instant::now(),
+            messages: 0,
+            refused: 0,
+            _guard: guard,
+            _permit: permit,
+        }
     }
 
     /// Serves the client to the end of the session. When the server drains, the session ends with 421 as soon as no
@@ -151,7 +181,8 @@ impl Receiver {
             Event::Connected => self.greet(),
             Event::Hello(hello) => self.hello(&hello),
             Event::Mail(mail) => {
-                let begun = Transaction::begin(&self.shared, &self.endpoint, self.session.peer.ip(), mail);
+                let begun =
+                    Transaction::begin(&self.shared, &self.endpoint, self.session.peer, self.submitter.as_ref(), mail);
                 self.mail(begun)
             }
             Event::Rcpt(rcpt) => {

@@ -1,7 +1,6 @@
 //! One mail transaction: who it is from and for, its content on the way into the queue, and the moment it is durable.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,9 +17,11 @@ use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 use super::{Endpoint, replies};
 use crate::config::Config;
 use crate::deliveries::Deliveries;
+use crate::listener::Peer;
 use crate::log;
 use crate::metrics::Service;
 use crate::shared::Shared;
+use crate::submit::Submitter;
 
 /// What is kept between MAIL and the reply to the mail data.
 pub(super) struct Transaction {
@@ -34,7 +35,7 @@ pub(super) struct Transaction {
 
 /// What the session knows of the message when its content is complete.
 pub(super) struct Incoming {
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
     pub(super) hello: Option<Hello>,
     pub(super) tls: Option<TlsFacts>,
     pub(super) facts: ContentFacts,
@@ -48,10 +49,21 @@ pub(super) struct Refused {
 
 impl Transaction {
     /// Begins with MAIL: the policy is asked, and room is reserved for what SIZE declares.
-    pub(super) fn begin(shared: &Shared, endpoint: &Endpoint, client: IpAddr, mail: Mail) -> Result<Self, Refused> {
+    pub(super) fn begin(
+        shared: &Shared,
+        endpoint: &Endpoint,
+        peer: Peer,
+        submitter: Option<&Submitter>,
+        mail: Mail,
+    ) -> Result<Self, Refused> {
         let config = shared.config();
-        let facts = Facts::new(policy_service(endpoint.service), client);
+        let facts = match peer.address() {
+            Some(client) => Facts::new(policy_service(endpoint.service), client),
+            None => Facts::of_local_user(),
+        };
         let permitted = config.policy.mail(&facts).into_result();
+        let permitted = permitted
+            .and_then(|()| submitter.map_or(Ok(()), |submitter| submitter.permit(shared, &config, &mail.reverse_path)));
         let draft = permitted.and_then(|()| {
             let draft = shared.queue().draft(mail.parameters.size);
             draft.map_err(|error| draft_refused(&error))
@@ -117,7 +129,7 @@ impl Transaction {
             expires_at: received_at + config.queue.expire_after,
             delay_notice_at: config.queue.delay_notice_after.map(|after| received_at + after),
             deliveries: recipients.deliveries.into_vec(),
-            origin: incoming.peer.ip().to_string(),
+            origin: incoming.peer.origin(),
             mail: mail.clone(),
         };
         if let Err(error) = draft.commit(message).await {
@@ -166,7 +178,8 @@ impl Transaction {
     ) -> Bytes {
         let received = Received {
             hello: incoming.hello.as_ref(),
-            address: Some(incoming.peer.ip()),
+            address: incoming.peer.address(),
+            uid: incoming.peer.uid(),
             name: None,
             by: &self.config.hostname,
             smtputf8: self.mail.parameters.smtputf8,

@@ -1,4 +1,4 @@
-//! The Unix socket of the admin API: made with the right owner and mode from its first moment, and never taken from
+//! The Unix sockets of the server: made with the right owner and mode from its first moment, and never taken from
 //! another server that lives.
 
 use std::fs::{self, Permissions};
@@ -7,9 +7,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
 
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
-use super::peer::{Admission, Group};
+use crate::admin::Group;
 
 /// Where the socket is to be, and who may connect.
 #[derive(Debug, Clone)]
@@ -18,8 +18,7 @@ pub struct SocketConfig {
     pub path: PathBuf,
     /// Its permissions; 0660 lets in its owner and its group.
     pub mode: u32,
-    /// The group that it is given to, and whose members are admitted; `None`: it stays as it is made, and only root and
-    /// the user of the daemon are admitted.
+    /// The group that it is given to; `None`: it stays as it is made.
     pub group: Option<Group>,
 }
 
@@ -30,28 +29,27 @@ const SUFFIX: &str = ".new";
 
 /// A socket that listens. It is removed when this is dropped, if it still is this one.
 #[derive(Debug)]
-pub struct AdminSocket {
-    pub(super) admission: Admission,
+pub struct LocalSocket {
     /// Before the listener, since the order of fields is that of dropping: while the socket is open no other file can
     /// have its identity.
-    pub(super) file: SocketFile,
-    pub(super) listener: UnixListener,
+    file: SocketFile,
+    listener: UnixListener,
 }
 
-/// Why the admin socket could not be made.
+/// Why a socket could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody answers there.
-    #[error("another server answers at {}: stop it, or give this one another admin socket", .0.display())]
+    #[error("another server answers at {}: stop it, or give this one another socket", .0.display())]
     InUse(PathBuf),
     /// Something that we did not make stands there.
-    #[error("{} exists and is not a socket: move it away, or name another admin socket", .0.display())]
+    #[error("{} exists and is not a socket: move it away, or name another", .0.display())]
     NotASocket(PathBuf),
     /// The path is longer than the system allows.
     #[error("{} is too long for a Unix socket: at most {PATH_OCTETS_MAX} octets", .0.display())]
     TooLong(PathBuf),
     /// The socket could not be given to the group.
-    #[error("the admin socket {} cannot be given to the group {group}: run as a member of it, or name another", path.display())]
+    #[error("the socket {} cannot be given to the group {group}: run as a member of it, or name another", path.display())]
     Group {
         /// The path of the socket.
         path: PathBuf,
@@ -62,7 +60,7 @@ pub enum BindError {
         source: io::Error,
     },
     /// The system refused.
-    #[error("the admin socket {} cannot be made", path.display())]
+    #[error("the socket {} cannot be made", path.display())]
     Io {
         /// The path of the socket.
         path: PathBuf,
@@ -72,29 +70,40 @@ pub enum BindError {
     },
 }
 
-impl AdminSocket {
+impl LocalSocket {
     /// Makes the socket. Its directory is made too if only that is missing. A socket that a dead server left behind is
     /// replaced. Must be called within a tokio runtime.
-    pub fn bind(config: SocketConfig) -> Result<Self, BindError> {
+    pub fn bind(config: &SocketConfig) -> Result<Self, BindError> {
         let SocketConfig { path, mode, group } = config;
-        let path = path.as_path();
         if path.as_os_str().len() > PATH_OCTETS_MAX {
-            return Err(BindError::TooLong(path.to_owned()));
+            return Err(BindError::TooLong(path.clone()));
         }
-        let failed = |source| BindError::Io { path: path.to_owned(), source };
+        let failed = |source| BindError::Io { path: path.clone(), source };
         make_directory(path).map_err(failed)?;
         make_way(path)?;
-        let (listener, file) = place(path, mode, group.as_ref())?;
+        let (listener, file) = place(path, *mode, group.as_ref())?;
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = UnixListener::from_std(listener).map_err(failed)?;
-        Ok(Self { listener, admission: Admission::new(group), file })
+        Ok(Self { file, listener })
+    }
+
+    /// The listener, and the file, which is removed when that is dropped: after the listener, please.
+    pub(crate) fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+
+    /// Waits for the next connection.
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.listener.accept().await?.0)
     }
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|directory| !directory.as_os_str().is_empty()).map(fs::create_dir) {
-        Some(Err(error)) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
+    let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) else { return Ok(()) };
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // The mode of the socket says who comes in, whatever the umask.
+        made => made.and_then(|()| fs::set_permissions(directory, Permissions::from_mode(0o755))),
     }
 }
 
@@ -142,7 +151,7 @@ fn beside(path: &Path) -> PathBuf {
 
 /// The file of a socket that we made.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -178,8 +187,8 @@ mod tests {
 
     use super::*;
 
-    fn bind(path: &Path) -> Result<AdminSocket, BindError> {
-        AdminSocket::bind(SocketConfig { path: path.to_owned(), mode: 0o660, group: None })
+    fn bind(path: &Path) -> Result<LocalSocket, BindError> {
+        LocalSocket::bind(&SocketConfig { path: path.to_owned(), mode: 0o660, group: None })
     }
 
     fn own_group() -> Group {
@@ -191,7 +200,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("run/control.sock");
         let socket =
-            AdminSocket::bind(SocketConfig { path: path.clone(), mode: 0o640, group: Some(own_group()) }).unwrap();
+            LocalSocket::bind(&SocketConfig { path: path.clone(), mode: 0o640, group: Some(own_group()) }).unwrap();
         let found = fs::symlink_metadata(&path).unwrap();
         assert_eq!(found.mode() & 0o777, 0o640);
         assert_eq!(found.gid(), getegid().as_raw());
@@ -248,6 +257,6 @@ mod tests {
         assert!(matches!(bind(&long), Err(BindError::TooLong(_))));
         let nowhere = Path::new("/nonexistent/directory/control.sock");
         let error = bind(nowhere).unwrap_err();
-        assert_eq!(error.to_string(), "the admin socket /nonexistent/directory/control.sock cannot be made");
+        assert_eq!(error.to_string(), "the socket /nonexistent/directory/control.sock cannot be made");
     }
 }
