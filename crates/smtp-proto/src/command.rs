@@ -1,16 +1,17 @@
-//! Commands (RFC 5321 §4.1.1) and STARTTLS (RFC 3207).
+//! Commands (RFC 5321 §4.1.1) and those of extensions: STARTTLS, AUTH, BDAT, ETRN.
 
 use std::fmt::{self, Write as _};
 
 use bytes::BytesMut;
 
+use crate::auth::{Mechanism, Secret};
 use crate::domain::Domain;
 use crate::error::{SyntaxError, SyntaxReason};
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::path::{ForwardPath, ReversePath};
 use crate::syntax;
 
-/// One command line (RFC 5321 §4.1.1, RFC 3207 §4, RFC 2033 §4.1).
+/// One command line (RFC 5321 §4.1.1, RFC 3207 §4, RFC 4954 §4, RFC 3030 §2, RFC 2033 §4.1, RFC 1985 §5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Command {
@@ -22,6 +23,13 @@ pub enum Command {
     Rcpt(Rcpt),
     /// DATA: the mail data follows (RFC 5321 §4.1.1.4).
     Data,
+    /// BDAT: a chunk of the content follows (RFC 3030 §2).
+    Bdat {
+        /// The octets of the chunk, which begins behind the CRLF of this line.
+        octets: u64,
+        /// `LAST`: whether the content ends with it.
+        last: bool,
+    },
     /// RSET: the transaction is given up (RFC 5321 §4.1.1.5).
     Rset,
     /// QUIT: the session ends (RFC 5321 §4.1.1.10).
@@ -36,6 +44,15 @@ pub enum Command {
     Expn(Argument),
     /// STARTTLS: what follows is TLS (RFC 3207 §4).
     StartTls,
+    /// AUTH: the client says who it is (RFC 4954 §4).
+    Auth {
+        /// How it will prove it.
+        mechanism: Mechanism,
+        /// The initial response; `None` where there was none, which is not the same as an empty one.
+        initial: Option<Secret>,
+    },
+    /// ETRN: send what waits for a domain, or for a node of this server's own naming (RFC 1985 §5).
+    Etrn(Argument),
 }
 
 impl Command {
@@ -59,6 +76,11 @@ impl Command {
             Self::Help(Some(argument)) => write_line(output, format_args!("HELP {argument}")),
             Self::Vrfy(argument) => write_line(output, format_args!("VRFY {argument}")),
             Self::Expn(argument) => write_line(output, format_args!("EXPN {argument}")),
+            Self::Etrn(argument) => write_line(output, format_args!("ETRN {argument}")),
+            Self::Bdat { octets, last } => {
+                write_line(output, format_args!("BDAT {octets}{}", if *last { " LAST" } else { "" }));
+            }
+            Self::Auth { mechanism, initial } => encode_auth(*mechanism, initial.as_ref(), output),
             Self::Data | Self::Rset | Self::Quit | Self::Noop | Self::Help(None) | Self::StartTls => {
                 output.extend_from_slice(self.verb().as_bytes());
             }
@@ -79,6 +101,21 @@ impl Command {
             Self::Vrfy(_) => "VRFY",
             Self::Expn(_) => "EXPN",
             Self::StartTls => "STARTTLS",
+            Self::Bdat { .. } => "BDAT",
+            Self::Auth { .. } => "AUTH",
+            Self::Etrn(_) => "ETRN",
+        }
+    }
+}
+
+fn encode_auth(mechanism: Mechanism, initial: Option<&Secret>, output: &mut BytesMut) {
+    write_line(output, format_args!("AUTH {mechanism}"));
+    match initial {
+        None => {}
+        Some(response) if response.is_empty() => output.extend_from_slice(b" ="),
+        Some(response) => {
+            output.extend_from_slice(b" ");
+            response.encode_base64(output);
         }
     }
 }
@@ -222,13 +259,13 @@ impl Rcpt {
 
     /// Writes the command line, without CRLF. [`Rcpt::parse`] gives the same command back.
     pub fn encode(&self, output: &mut BytesMut) {
-        write_line(output, format_args!("RCPT TO:{}", self.forward_path));
+        write_line(output, format_args!("RCPT TO:{}{}", self.forward_path, self.parameters));
     }
 }
 
-/// The argument of VRFY, EXPN or HELP: text without control characters, and without space at its end (RFC 5321 §4.1.1.6).
+/// The argument of VRFY, EXPN, HELP or ETRN: text without control characters, and without space at its end (RFC 5321 §4.1.1.6).
 ///
-/// It is not read further: VRFY and EXPN are answered without looking (RFC 5321 §7.3).
+/// It is not read further: what it may name is the server's own affair (RFC 5321 §3.5.1, §7.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Argument(Box<str>);
 

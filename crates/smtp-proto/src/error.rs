@@ -97,6 +97,19 @@ pub enum SyntaxReason {
     /// A value that is well-formed, but not one that is implemented.
     #[error("parameter value not implemented")]
     ParameterValueNotImplemented,
+    /// BDAT without a size of its chunk that can be read exactly. Where the octets behind it end cannot be known: they must not be taken
+    /// for commands.
+    #[error("malformed chunk size")]
+    ChunkSize,
+    /// BDAT with something else than `LAST` behind the size. Its chunk follows all the same, but whether it is the last one is not known.
+    #[error("\"LAST\" or end of line expected")]
+    EndMarker,
+    /// The name of a SASL mechanism that is none (RFC 4422 §3.1).
+    #[error("malformed mechanism name")]
+    Mechanism,
+    /// Octets that are no base64, or not in the one way that RFC 4954 §4 permits.
+    #[error("malformed base64")]
+    Base64,
 }
 
 impl SyntaxError {
@@ -142,6 +155,9 @@ impl SyntaxError {
             R::ParameterValueNotImplemented => {
                 return (ReplyCode::PARAMETER_NOT_IMPLEMENTED, ARGUMENTS, "Parameter value not implemented");
             }
+            R::Base64 => {
+                return (ReplyCode::PARAMETER_SYNTAX, EnhancedStatus::new(5, 5, 2), "Malformed base64");
+            }
             R::ArgumentMissing => "Argument missing",
             R::ArgumentUnexpected => "Unexpected argument",
             R::Argument => "Character not permitted in an argument",
@@ -162,6 +178,9 @@ impl SyntaxError {
             R::Parameter => "Malformed parameter",
             R::ParameterRepeated => "Repeated parameter",
             R::ParameterValue => "Malformed parameter value",
+            R::ChunkSize => "Malformed chunk size",
+            R::EndMarker => "\"LAST\" or end of line expected",
+            R::Mechanism => "Malformed mechanism name",
         };
         let status = match (self.is_address(), self.in_reverse_path) {
             (true, true) => SENDER,

@@ -1,14 +1,16 @@
 //! The extensions that a server offers: EHLO lines written and read, and what may be sent where.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use crate::envelope::Envelope;
-use crate::mail_data::ContentFacts;
-use crate::parameter::{BodyType, MailParameters};
+use crate::auth::Mechanism;
+use crate::parameter::{BodyType, Hold, HoldInterval, MailParameters, RcptParameters, Timestamp};
 use crate::remote_reply::RemoteReply;
 use crate::reply::{Reply, ReplyCode, ReplyError};
-use crate::status::EnhancedStatus;
-use crate::syntax::reply::ehlo_line;
+use crate::syntax::extension as syntax;
+
+mod fit;
+
+pub use fit::Unfit;
 
 /// What a server offers in its reply to EHLO (RFC 5321 §4.1.1.1). The default is nothing at all, as after HELO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,69 @@ pub struct Extensions {
     pub enhanced_status_codes: bool,
     /// STARTTLS: TLS can be begun (RFC 3207).
     pub starttls: bool,
+    /// CHUNKING: content may come by BDAT (RFC 3030 §2).
+    pub chunking: bool,
+    /// BINARYMIME: content may hold any octets. Of use with CHUNKING only (RFC 3030 §3).
+    pub binary_mime: bool,
+    /// DSN: the sender may say of what it wants reports (RFC 3461).
+    pub dsn: bool,
+    /// REQUIRETLS: a message may be bound to TLS at each hop. Offered inside TLS only (RFC 8689 §2).
+    pub require_tls: bool,
+    /// AUTH: by these mechanisms a client may say who it is; none where AUTH is not offered (RFC 4954 §3).
+    pub auth: Vec<Mechanism>,
+    /// LIMITS: how much of it the server takes; all `None` where it is not offered (RFC 9422).
+    pub limits: ReceiverLimits,
+    /// FUTURERELEASE: a message may be held; offered for submission only (RFC 4865).
+    pub future_release: Option<FutureRelease>,
+    /// DELIVERBY: delivery may be given a time (RFC 2852).
+    pub deliver_by: Option<DeliverByOffer>,
+    /// MT-PRIORITY: messages may be more or less urgent. The name of a policy behind it is not read (RFC 6710).
+    pub mt_priority: bool,
+    /// HELP (RFC 5321 §4.1.1.8).
+    pub help: bool,
+    /// VRFY, as the keyword (RFC 5321 §3.5.2): the command itself must be there anyhow.
+    pub vrfy: bool,
+    /// EXPN: lists are shown (RFC 5321 §4.1.1.7).
+    pub expn: bool,
+    /// ETRN: a client may ask for what waits for it (RFC 1985).
+    pub etrn: bool,
+}
+
+/// How many commands a server takes (RFC 9422 §4). Each is 1 to 999,999; written are none below and none above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ReceiverLimits {
+    /// MAILMAX: MAIL commands of a session, whatever becomes of them.
+    pub mail_max: Option<u32>,
+    /// RCPTMAX: RCPT commands of a transaction, whatever becomes of them.
+    pub rcpt_max: Option<u32>,
+    /// RCPTDOMAINMAX: different domains of recipients in a session.
+    pub rcpt_domain_max: Option<u32>,
+}
+
+/// How long a server holds messages (RFC 4865 §3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FutureRelease {
+    /// The longest interval.
+    pub interval_max: HoldInterval,
+    /// The latest date and time.
+    pub until_max: Timestamp,
+}
+
+impl FutureRelease {
+    /// Whether a hold is within both limits (RFC 4865 §4.1, §4.2). The answer to one that is not is 501 5.5.4.
+    pub fn permits(&self, hold: &Hold) -> bool {
+        match hold {
+            Hold::For(interval) => *interval <= self.interval_max,
+            Hold::Until(timestamp) => timestamp.unix_seconds() <= self.until_max.unix_seconds(),
+        }
+    }
+}
+
+/// What a server says of DELIVERBY (RFC 2852 §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DeliverByOffer {
+    /// The fewest seconds that it takes where the message is to be returned afterwards, if it says so; at most 999,999,999.
+    pub seconds_min: Option<u32>,
 }
 
 impl Extensions {
@@ -39,143 +104,144 @@ impl Extensions {
         if let Some(offset) = greeting.find('\n') {
             return Err(ReplyError { offset });
         }
+        Reply::without_status(ReplyCode::OK, "").with_text(self.text(greeting))
+    }
+
+    fn text(&self, greeting: &str) -> String {
         let mut text = String::from(greeting);
-        if self.pipelining {
-            text.push_str("\nPIPELINING");
-        }
+        self.write_lines(&mut text).expect("a String grows as it is written to");
+        text
+    }
+
+    fn write_lines(&self, text: &mut String) -> fmt::Result {
+        let (pipelining, others) = FLAGS.split_at(1);
+        self.write_flags(pipelining, text)?;
         match self.size {
             None => {}
             Some(0) => text.push_str("\nSIZE"),
-            Some(octets) => {
-                write!(text, "\nSIZE {octets}").expect("a String grows as it is written to");
+            Some(octets) => write!(text, "\nSIZE {octets}")?,
+        }
+        self.write_flags(others, text)?;
+        if !self.auth.is_empty() {
+            text.push_str("\nAUTH");
+        }
+        for mechanism in &self.auth {
+            write!(text, " {mechanism}")?;
+        }
+        self.limits.write_line(text)?;
+        if let Some(offer) = &self.future_release {
+            write!(text, "\nFUTURERELEASE {} {}", offer.interval_max, offer.until_max)?;
+        }
+        match self.deliver_by {
+            None => Ok(()),
+            Some(DeliverByOffer { seconds_min: None }) => text.write_str("\nDELIVERBY"),
+            Some(DeliverByOffer { seconds_min: Some(seconds) }) => {
+                write!(text, "\nDELIVERBY {}", seconds.min(HoldInterval::SECONDS_MAX))
             }
         }
-        let flags = [
-            (self.starttls, "\nSTARTTLS"),
-            (self.enhanced_status_codes, "\nENHANCEDSTATUSCODES"),
-            (self.eight_bit_mime, "\n8BITMIME"),
-            (self.smtputf8, "\nSMTPUTF8"),
-        ];
-        for (_, line) in flags.into_iter().filter(|(offered, _)| *offered) {
-            text.push_str(line);
-        }
-        Reply::without_status(ReplyCode::OK, "").with_text(text)
     }
 
-    /// Reads the reply to EHLO. Keywords that this crate does not know, and lines that are no keyword, say nothing to us.
+    fn write_flags(&self, flags: &[Flag], text: &mut String) -> fmt::Result {
+        flags.iter().filter(|flag| (flag.is_offered)(self)).try_for_each(|flag| write!(text, "\n{}", flag.keyword))
+    }
+
+    /// Reads the reply to EHLO. Keywords that this crate does not know, and lines that are no keyword, say nothing to us. Nor does one that
+    /// lacks what its extension demands.
     pub fn from_reply(reply: &RemoteReply) -> Self {
         let mut extensions = Self::default();
-        for (keyword, parameters) in reply.lines().skip(1).filter_map(ehlo_line) {
+        for (keyword, parameters) in reply.lines().skip(1).filter_map(syntax::ehlo_line) {
             extensions.add(keyword, parameters);
         }
         extensions
     }
 
     fn add(&mut self, keyword: &[u8], parameters: &[u8]) {
-        if keyword.eq_ignore_ascii_case(b"SIZE") {
-            self.size = Some(crate::syntax::reply::size_limit(parameters));
-        } else if let Some(flag) = self.flag(keyword) {
-            *flag = true;
+        let is = |name: &str| keyword.eq_ignore_ascii_case(name.as_bytes());
+        if is("SIZE") {
+            self.size = Some(syntax::size_limit(parameters));
+        } else if is("AUTH") {
+            syntax::add_mechanisms(parameters, &mut self.auth);
+        } else if is("LIMITS") {
+            self.limits = syntax::receiver_limits(parameters);
+        } else if is("FUTURERELEASE") {
+            self.future_release = syntax::future_release(parameters);
+        } else if is("DELIVERBY") {
+            self.deliver_by = Some(syntax::deliver_by_offer(parameters));
+        } else if let Some(flag) = FLAGS.iter().find(|flag| is(flag.keyword)) {
+            (flag.offer)(self);
         }
     }
 
-    fn flag(&mut self, keyword: &[u8]) -> Option<&mut bool> {
-        [
-            ("PIPELINING", &mut self.pipelining),
-            ("STARTTLS", &mut self.starttls),
-            ("ENHANCEDSTATUSCODES", &mut self.enhanced_status_codes),
-            ("8BITMIME", &mut self.eight_bit_mime),
-            ("SMTPUTF8", &mut self.smtputf8),
-        ]
-        .into_iter()
-        .find_map(|(name, flag)| keyword.eq_ignore_ascii_case(name.as_bytes()).then_some(flag))
-    }
-
-    /// The envelope as it may be sent to a server with these extensions, or why the message may not be sent there.
-    ///
-    /// Parameters follow from what the content is, not from what the client before us claimed: SIZE is the true size, BODY=8BITMIME is said where
-    /// there are octets over 127, SMTPUTF8 where an address or a header field needs it (RFC 6531 §3.4).
-    ///
-    /// # Errors
-    ///
-    /// [`Unfit`], with the enhanced status code that a report of it carries.
-    pub fn fit(&self, envelope: &Envelope, facts: &ContentFacts) -> Result<Envelope, Unfit> {
-        match self.size {
-            Some(limit) if limit > 0 && facts.octets > limit => {
-                return Err(Unfit::TooLarge { octets: facts.octets, limit });
-            }
-            _ => {}
-        }
-        if facts.eight_bit && !self.eight_bit_mime {
-            return Err(Unfit::EightBit);
-        }
-        let needs_utf8 = needs_utf8(envelope, facts);
-        if let Some(unfit) = needs_utf8.filter(|_| !self.smtputf8) {
-            return Err(unfit);
-        }
-        let mut fitting = envelope.clone();
-        fitting.mail.parameters = MailParameters {
-            size: self.size.map(|_| facts.octets),
-            body: facts.eight_bit.then_some(BodyType::EightBitMime),
-            smtputf8: needs_utf8.is_some(),
+    /// Whether all these parameters are of extensions that are offered: the answer to one that is not is 555 (RFC 5321 §4.1.1.11).
+    pub fn permits_mail(&self, parameters: &MailParameters) -> bool {
+        let body = match parameters.body {
+            None => true,
+            Some(BodyType::SevenBit | BodyType::EightBitMime) => self.eight_bit_mime,
+            Some(BodyType::BinaryMime) => self.binary_mime && self.chunking,
         };
-        Ok(fitting)
+        body && (parameters.size.is_none() || self.size.is_some())
+            && (!parameters.smtputf8 || self.smtputf8)
+            && (!parameters.require_tls || self.require_tls)
+            && ((parameters.ret.is_none() && parameters.envelope_id.is_none()) || self.dsn)
+            && (parameters.auth.is_none() || !self.auth.is_empty())
+            && (parameters.hold.is_none() || self.future_release.is_some())
+            && (parameters.deliver_by.is_none() || self.deliver_by.is_some())
+            && (parameters.priority.is_none() || self.mt_priority)
+    }
+
+    /// The same for the parameters of RCPT.
+    pub fn permits_rcpt(&self, parameters: &RcptParameters) -> bool {
+        self.dsn || *parameters == RcptParameters::default()
     }
 }
 
-/// What would be unfit for a server without SMTPUTF8.
-fn needs_utf8(envelope: &Envelope, facts: &ContentFacts) -> Option<Unfit> {
-    if !envelope.mail.reverse_path.is_ascii() {
-        return Some(Unfit::ReversePathUtf8);
-    }
-    // Without SMTPUTF8 asked for, header fields in UTF-8 are the old 8-bit habit: they pass as 8BITMIME content.
-    if envelope.mail.parameters.smtputf8 && facts.eight_bit_header {
-        return Some(Unfit::HeaderUtf8);
-    }
-    let index = envelope.recipients.iter().position(|rcpt| !rcpt.forward_path.is_ascii())?;
-    Some(Unfit::ForwardPathUtf8 { index })
-}
-
-/// Why a message may not be sent to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unfit {
-    /// The content is greater than the limit of SIZE.
-    #[error("the message has {octets} octets, the next hop takes {limit}")]
-    TooLarge {
-        /// The octets of the content.
-        octets: u64,
-        /// The octets that the server takes.
-        limit: u64,
-    },
-    /// The content has octets over 127, and 8BITMIME is not offered. Content is never converted.
-    #[error("the message has 8-bit content, the next hop does not offer 8BITMIME")]
-    EightBit,
-    /// The reverse-path is in UTF-8, and SMTPUTF8 is not offered.
-    #[error("the reverse-path is in UTF-8, the next hop does not offer SMTPUTF8")]
-    ReversePathUtf8,
-    /// A forward-path is in UTF-8, and SMTPUTF8 is not offered. The other recipients can be sent without it.
-    #[error("the forward-path is in UTF-8, the next hop does not offer SMTPUTF8")]
-    ForwardPathUtf8 {
-        /// Which recipient of the envelope: the first of its kind.
-        index: usize,
-    },
-    /// The header block is in UTF-8 and SMTPUTF8 was asked for, but it is not offered.
-    #[error("the header block is in UTF-8, the next hop does not offer SMTPUTF8")]
-    HeaderUtf8,
-}
-
-impl Unfit {
-    /// The enhanced status code for a report of it (RFC 3463 §3.4, §3.7, RFC 6531 §3.5).
-    pub const fn status(self) -> EnhancedStatus {
-        match self {
-            Self::TooLarge { .. } => EnhancedStatus::new(5, 3, 4),
-            Self::EightBit => EnhancedStatus::new(5, 6, 3),
-            Self::ReversePathUtf8 | Self::ForwardPathUtf8 { .. } => EnhancedStatus::new(5, 6, 7),
-            Self::HeaderUtf8 => EnhancedStatus::new(5, 6, 9),
+impl ReceiverLimits {
+    fn write_line(self, text: &mut String) -> fmt::Result {
+        let limits = [("MAILMAX", self.mail_max), ("RCPTMAX", self.rcpt_max), ("RCPTDOMAINMAX", self.rcpt_domain_max)];
+        let mut before = "\nLIMITS ";
+        for (name, limit) in limits {
+            let Some(limit @ 1..) = limit else { continue };
+            write!(text, "{before}{name}={}", limit.min(syntax::RECEIVER_LIMIT_MAX))?;
+            before = " ";
         }
+        Ok(())
     }
 }
+
+/// A keyword that says all by being there.
+struct Flag {
+    keyword: &'static str,
+    is_offered: fn(&Extensions) -> bool,
+    offer: fn(&mut Extensions),
+}
+
+macro_rules! flag {
+    ($keyword:literal, $field:ident) => {
+        Flag {
+            keyword: $keyword,
+            is_offered: |extensions| extensions.$field,
+            offer: |extensions| extensions.$field = true,
+        }
+    };
+}
+
+/// In the order in which they are written.
+static FLAGS: [Flag; 14] = [
+    flag!("PIPELINING", pipelining),
+    flag!("STARTTLS", starttls),
+    flag!("ENHANCEDSTATUSCODES", enhanced_status_codes),
+    flag!("8BITMIME", eight_bit_mime),
+    flag!("SMTPUTF8", smtputf8),
+    flag!("CHUNKING", chunking),
+    flag!("BINARYMIME", binary_mime),
+    flag!("DSN", dsn),
+    flag!("REQUIRETLS", require_tls),
+    flag!("MT-PRIORITY", mt_priority),
+    flag!("HELP", help),
+    flag!("VRFY", vrfy),
+    flag!("EXPN", expn),
+    flag!("ETRN", etrn),
+];
 
 #[cfg(test)]
 mod tests;

@@ -107,6 +107,7 @@ pub mod limits;
 pub mod mail_data;
 pub mod server;
 
+mod auth;
 mod command;
 mod domain;
 mod envelope;
@@ -122,14 +123,18 @@ mod status;
 mod syntax;
 mod tls;
 
+pub use auth::{AuthResponse, Mechanism, Secret};
 pub use command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
 pub use domain::{AddressLiteral, Domain, DomainName};
 pub use envelope::Envelope;
 pub use error::{SyntaxError, SyntaxReason};
-pub use extension::{Extensions, Unfit};
+pub use extension::{DeliverByOffer, Extensions, FutureRelease, ReceiverLimits, Unfit};
 pub use limits::Limits;
 pub use mail_data::ContentFacts;
-pub use parameter::{BodyType, MailParameters, RcptParameters};
+pub use parameter::{
+    AuthIdentity, BodyType, DeliverBy, DeliverByMode, EnvelopeId, Hold, HoldInterval, MailParameters, Notify,
+    OriginalRecipient, Priority, RcptParameters, Ret, Timestamp,
+};
 pub use path::{ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use remote_reply::{ReadReplyError, RemoteReply, ReplyReader};
 pub use reply::{Reply, ReplyClass, ReplyCode, ReplyError};

@@ -13,11 +13,22 @@ pub const MAILBOX_OCTETS: usize = PATH_OCTETS - 2;
 /// Octets of a reply line that we send at most, with its CRLF (RFC 5321 §4.5.3.1.5).
 pub const REPLY_LINE_OCTETS: usize = 512;
 
+/// Octets of the name of a SASL mechanism at most (RFC 4422 §3.1).
+pub const MECHANISM_OCTETS: usize = 20;
+/// SASL mechanisms of one server that are taken note of; the others that it offers are passed over.
+pub const MECHANISMS: usize = 32;
+/// Octets of an envelope identifier, encoded, at most (RFC 3461 §4.4).
+pub const ENVELOPE_ID_OCTETS: usize = 100;
+/// Octets of an original recipient address, encoded and with its type, at most (RFC 3461 §4.2).
+pub const ORIGINAL_RECIPIENT_OCTETS: usize = 500;
+
 /// How much a session takes from its peer. The defaults are above what RFC 5321 §4.5.3.1 asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Octets of a command line, with its CRLF. At least 512, and more for the parameters of extensions (RFC 5321 §4.5.3.1.4).
     pub command_line_octets: usize,
+    /// Octets of a line that answers a challenge of AUTH, with its CRLF. 12,288 do for the mechanisms in use (RFC 4954 §4).
+    pub auth_line_octets: usize,
     /// Octets of a message's content. At least 64 KiB (RFC 5321 §4.5.3.1.7).
     pub message_octets: u64,
     /// Recipients of one message. At least 100 (RFC 5321 §4.5.3.1.8).
@@ -36,6 +47,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             command_line_octets: 2048,
+            auth_line_octets: 12_288,
             message_octets: 50 * 1024 * 1024,
             recipients_per_message: 1000,
             errors_per_session: 20,

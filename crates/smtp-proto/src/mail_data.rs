@@ -6,46 +6,11 @@
 //! servers can disagree on where a message ends.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 
-/// What was found in content while it came in; dot-stuffing and the final dot do not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ContentFacts {
-    /// The size, with the CRLF of each line: what SIZE declares (RFC 1870 §3).
-    pub octets: u64,
-    /// The longest line, with its CRLF: at most 1,000 where RFC 5321 §4.5.3.1.6 is kept.
-    pub longest_line_octets: u64,
-    /// An octet above 127 was found: what 8BITMIME is about (RFC 6152).
-    pub eight_bit: bool,
-    /// One was found in the header block: where SMTPUTF8 was asked for, this is what needs it (RFC 6531 §3.4).
-    pub eight_bit_header: bool,
-}
+mod facts;
 
-impl ContentFacts {
-    /// The facts of content that is wholly at hand.
-    pub fn of(content: &[u8]) -> Self {
-        let mut facts = Self::default();
-        let mut line_octets = 0;
-        let mut start = 0;
-        for lf in memchr_iter(b'\n', content) {
-            facts.lines(&mut line_octets, lf + 1 - start, true);
-            start = lf + 1;
-        }
-        facts.lines(&mut line_octets, content.len() - start, false);
-        facts.octets = octets(content);
-        facts.eight_bit = !content.is_ascii();
-        facts.eight_bit_header = !content[..header_octets(content)].is_ascii();
-        facts
-    }
-
-    fn lines(&mut self, line_octets: &mut u64, more: usize, ended: bool) {
-        *line_octets += more as u64;
-        self.longest_line_octets = self.longest_line_octets.max(*line_octets);
-        if ended {
-            *line_octets = 0;
-        }
-    }
-}
+pub use facts::{ContentFacts, ContentScan};
 
 /// Why content cannot be taken, or sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -147,7 +112,7 @@ impl Unstuffer {
             }
             run.line_ends += 1;
             let is_empty = self.line_octets + octets(&input[run.octets..=lf]) == 2;
-            self.facts.lines(&mut self.line_octets, lf + 1 - run.octets, true);
+            self.facts.line(&mut self.line_octets, lf + 1 - run.octets, true);
             run.octets = lf + 1;
             if self.in_header {
                 run.header_octets = run.octets;
@@ -160,7 +125,7 @@ impl Unstuffer {
         }
         if decided > 0 {
             self.at_line_start = run.octets == decided;
-            self.facts.lines(&mut self.line_octets, decided - run.octets, false);
+            self.facts.line(&mut self.line_octets, decided - run.octets, false);
             run.octets = decided;
             if self.in_header {
                 run.header_octets = decided;
@@ -308,15 +273,6 @@ impl Stuffer {
             return Err(ContentFault::BareLineEnd);
         }
         memchr(0, content).map_or(Ok(dots), |_| Err(ContentFault::Nul))
-    }
-}
-
-/// The octets of the header block, with the empty line that ends it.
-fn header_octets(content: &[u8]) -> usize {
-    match memmem::find(content, b"\r\n\r\n") {
-        _ if content.starts_with(b"\r\n") => 2,
-        Some(at) => at + 4,
-        None => content.len(),
     }
 }
 

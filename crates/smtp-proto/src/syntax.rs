@@ -1,12 +1,18 @@
-//! The grammar: one function per rule of RFC 5321 §4.1.2, §4.1.3 and §4.2, named after it.
+//! The grammar: one function per rule of RFC 5321 §4.1.2, §4.1.3 and §4.2, named after it; and those of the
+//! extensions.
 //!
 //! A rule that has begun and cannot be completed fails for good (`nom::Err::Failure`), with the reason and the place: that is what the reply
 //! tells. `nom::Err::Error` is for "not this alternative".
 
 pub(crate) mod address;
+pub(crate) mod auth;
+pub(crate) mod base64;
 pub(crate) mod command;
+pub(crate) mod extension;
 pub(crate) mod parameter;
 pub(crate) mod reply;
+pub(crate) mod timestamp;
+pub(crate) mod xtext;
 
 use nom::error::{ErrorKind, ParseError};
 use nom::{IResult, Parser};

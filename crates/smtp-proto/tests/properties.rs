@@ -36,7 +36,7 @@ fn mail() -> impl Strategy<Value = Mail> {
     let parameters = (any::<Option<u64>>(), body, any::<bool>());
     (proptest::option::of(mailbox()), parameters).prop_map(|(mailbox, (size, body, smtputf8))| Mail {
         reverse_path: mailbox.map_or(ReversePath::Null, ReversePath::Mailbox),
-        parameters: MailParameters { size, body, smtputf8 },
+        parameters: MailParameters { size, body, smtputf8, ..MailParameters::default() },
     })
 }
 

@@ -72,7 +72,8 @@ impl MessageRow {
         output.integer(self.facts.octets);
         output.integer(self.facts.longest_line_octets);
         output.flag(self.facts.eight_bit);
-        output.flag(self.facts.eight_bit_header);
+        // Both in one octet: the second is younger than the rows of this version.
+        output.put_u8(u8::from(self.facts.eight_bit_header) | u8::from(self.facts.binary) << 1);
         output.time(self.received_at);
         output.integer(u64::from(self.deliveries));
         output.integer(u64::from(self.header_octets));
@@ -90,12 +91,7 @@ impl MessageRow {
             id,
             mail: Mail::parse(input.framed()?).map_err(|_| DecodeError::Malformed)?,
             origin: input.text()?.to_owned(),
-            facts: ContentFacts {
-                octets: input.integer()?,
-                longest_line_octets: input.integer()?,
-                eight_bit: input.flag()?,
-                eight_bit_header: input.flag()?,
-            },
+            facts: decode_facts(input)?,
             received_at: input.time()?,
             deliveries: input.number()?,
             header_octets: input.number()?,
@@ -125,6 +121,19 @@ impl MessageRow {
         let place = Place { segment: input.number()?, offset: input.number()?, meta_octets: input.number()? };
         input.finish()?;
         Ok(Self { place, ..row })
+    }
+}
+
+fn decode_facts(input: &mut Decoder<'_>) -> Result<ContentFacts, DecodeError> {
+    let facts = ContentFacts {
+        octets: input.integer()?,
+        longest_line_octets: input.integer()?,
+        eight_bit: input.flag()?,
+        ..ContentFacts::default()
+    };
+    match input.octet()? {
+        flags @ 0..=3 => Ok(ContentFacts { eight_bit_header: flags & 1 != 0, binary: flags & 2 != 0, ..facts }),
+        _ => Err(DecodeError::Malformed),
     }
 }
 

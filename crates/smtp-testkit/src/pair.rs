@@ -59,6 +59,7 @@ impl Default for Conditions {
                 smtputf8: true,
                 enhanced_status_codes: true,
                 starttls: false,
+                ..Extensions::default()
             },
             limits: Limits::default(),
         }

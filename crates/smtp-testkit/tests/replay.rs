@@ -30,6 +30,7 @@ async fn serve_one(mut connection: Connection<ServerSession>) {
         smtputf8: true,
         enhanced_status_codes: true,
         starttls: true,
+        ..Extensions::default()
     };
     while let Ok(event) = connection.next_event().await {
         let session = connection.session();

@@ -70,7 +70,10 @@ fn the_first_line_is_unstuffed_and_the_last_line_keeps_its_end() {
 fn facts_are_those_of_the_content() {
     let read = read(b"..a\r\nlonger line\r\n\xC3\xA9\r\n.\r\n");
     let facts = read.facts.unwrap();
-    assert_eq!(facts, ContentFacts { octets: 21, longest_line_octets: 13, eight_bit: true, eight_bit_header: true });
+    assert_eq!(
+        facts,
+        ContentFacts { octets: 21, longest_line_octets: 13, eight_bit: true, eight_bit_header: true, binary: false }
+    );
     assert_eq!(ContentFacts::of(&read.content), facts);
 }
 

@@ -16,6 +16,8 @@ pub(super) const HELP: Reply = Reply::new(
 pub(super) const CANNOT_VERIFY: Reply =
     Reply::new(ReplyCode::CANNOT_VERIFY, status(2, 5, 0), "Cannot verify; send the message and see");
 pub(super) const NO_EXPN: Reply = Reply::new(ReplyCode::NOT_IMPLEMENTED, status(5, 5, 1), "Lists are not shown");
+pub(super) const NOT_IMPLEMENTED: Reply =
+    Reply::new(ReplyCode::NOT_IMPLEMENTED, status(5, 5, 1), "Command not implemented");
 pub(super) const START_MAIL_INPUT: Reply =
     Reply::without_status(ReplyCode::START_MAIL_INPUT, "Start mail input; end with <CRLF>.<CRLF>");
 pub(super) const READY_FOR_TLS: Reply = Reply::new(ReplyCode::SERVICE_READY, status(2, 0, 0), "Ready to start TLS");
@@ -45,6 +47,8 @@ pub(super) const UTF8_NOT_ASKED_FOR: Reply =
     Reply::new(ReplyCode::NAME_NOT_ALLOWED, status(5, 6, 7), "An address in UTF-8 needs SMTPUTF8");
 pub(super) const PARAMETER_NOT_OFFERED: Reply =
     Reply::new(ReplyCode::PARAMETERS_NOT_RECOGNIZED, status(5, 5, 4), "Parameter of an extension that is not offered");
+pub(super) const BODY_NOT_OFFERED: Reply =
+    Reply::new(ReplyCode::PARAMETER_NOT_IMPLEMENTED, status(5, 5, 4), "Parameter value not implemented");
 pub(super) const BARE_LINE_END: Reply =
     Reply::new(ReplyCode::TRANSACTION_FAILED, status(5, 6, 0), "A CR or LF that is not part of a CRLF");
 pub(super) const NUL: Reply = Reply::new(ReplyCode::TRANSACTION_FAILED, status(5, 6, 0), "A NUL octet in the content");

@@ -9,7 +9,7 @@ use super::event::{CloseReason, Event, Framing, Refusal, Subject};
 use super::{ServerSession, replies};
 use crate::line::{self, Line};
 use crate::mail_data::{ContentFault, MailDataPiece, Unstuffer};
-use crate::{Command, Envelope, Hello, HelloKind, Mail, Rcpt, Reply, SyntaxError, SyntaxReason};
+use crate::{BodyType, Command, Envelope, Hello, HelloKind, Mail, Rcpt, Reply, SyntaxError, SyntaxReason};
 
 /// Where the session is. The variants named `…Asked` wait for the caller's answer and take no input.
 #[derive(Debug, Default)]
@@ -207,6 +207,9 @@ impl ServerSession {
             Command::Help(_) => self.settled(&replies::HELP),
             Command::Vrfy(_) => self.settled(&replies::CANNOT_VERIFY),
             Command::Expn(_) => self.settled(&replies::NO_EXPN),
+            Command::Bdat { .. } | Command::Auth { .. } | Command::Etrn(_) => {
+                self.refuse_error(replies::NOT_IMPLEMENTED, command)
+            }
         }
     }
 
@@ -230,11 +233,10 @@ impl ServerSession {
             return self.refuse_error(replies::NESTED_MAIL, Command::Mail(mail));
         }
         let parameters = &mail.parameters;
-        let offered = &client.offered;
-        if parameters.size.is_some() && offered.size.is_none()
-            || parameters.body.is_some() && !offered.eight_bit_mime
-            || parameters.smtputf8 && !offered.smtputf8
-        {
+        if parameters.body == Some(BodyType::BinaryMime) && !client.offered.binary_mime {
+            return self.refuse_error(replies::BODY_NOT_OFFERED, Command::Mail(mail));
+        }
+        if !client.offered.permits_mail(parameters) {
             return self.refuse_error(replies::PARAMETER_NOT_OFFERED, Command::Mail(mail));
         }
         if !mail.reverse_path.is_ascii() && !parameters.smtputf8 {
@@ -251,7 +253,11 @@ impl ServerSession {
         let State::Transaction(envelope) = &self.state else {
             return self.refuse_error(replies::MAIL_FIRST, Command::Rcpt(rcpt));
         };
-        if !rcpt.forward_path.is_ascii() && !envelope.mail.parameters.smtputf8 {
+        if self.client.as_deref().is_none_or(|client| !client.offered.permits_rcpt(&rcpt.parameters)) {
+            return self.refuse_error(replies::PARAMETER_NOT_OFFERED, Command::Rcpt(rcpt));
+        }
+        let is_ascii = rcpt.forward_path.is_ascii() && rcpt.parameters.is_ascii();
+        if !is_ascii && !envelope.mail.parameters.smtputf8 {
             return self.refuse_alone(replies::UTF8_NOT_ASKED_FOR, Command::Rcpt(rcpt));
         }
         if envelope.recipients.len() >= self.config.limits.recipients_per_message {

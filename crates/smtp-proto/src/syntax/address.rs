@@ -90,7 +90,7 @@ fn atom(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 /// `atext` of RFC 5322 §3.2.3, and UTF-8 of RFC 6531.
-fn is_atext(octet: u8) -> bool {
+pub(super) fn is_atext(octet: u8) -> bool {
     ATEXT[usize::from(octet)]
 }
 

@@ -1,10 +1,11 @@
-//! Command lines (RFC 5321 §4.1.1, RFC 3207 §4, RFC 2033 §4.1).
+//! Command lines (RFC 5321 §4.1.1, RFC 3207 §4, RFC 4954 §4, RFC 3030 §2, RFC 2033 §4.1, RFC 1985 §5).
 
 use nom::Parser;
 use nom::bytes::complete::{tag_no_case, take_while1};
 use nom::sequence::{pair, preceded};
 
 use super::address::{domain, domain_name, forward_path, reverse_path, text};
+use super::auth::auth_arguments;
 use super::parameter::{mail_parameters, rcpt_parameters};
 use super::{Parsed, fail, must, whole};
 use crate::command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
@@ -30,12 +31,15 @@ pub(crate) fn command(input: &[u8]) -> Parsed<'_, Command> {
     match &*capitals {
         b"MAIL" => mail_arguments.map(Command::Mail).parse(arguments),
         b"RCPT" => rcpt_arguments.map(Command::Rcpt).parse(arguments),
+        b"BDAT" => bdat_arguments(arguments),
         b"DATA" => alone(Command::Data)(arguments),
         b"EHLO" => hello(HelloKind::Ehlo)(arguments),
         b"HELO" => hello(HelloKind::Helo)(arguments),
         b"LHLO" => hello(HelloKind::Lhlo)(arguments),
         b"RSET" => alone(Command::Rset)(arguments),
         b"QUIT" => alone(Command::Quit)(arguments),
+        b"AUTH" => auth_arguments(arguments),
+        b"ETRN" => argument.map(Command::Etrn).parse(arguments),
         b"STARTTLS" => alone(Command::StartTls)(arguments),
         b"NOOP" => optional_argument.map(|_| Command::Noop).parse(arguments),
         b"HELP" => optional_argument.map(Command::Help).parse(arguments),
@@ -48,9 +52,7 @@ pub(crate) fn command(input: &[u8]) -> Parsed<'_, Command> {
 /// A verb that is none of the commands above.
 fn unknown(verb: &[u8]) -> SyntaxReason {
     match verb {
-        b"AUTH" | b"BDAT" | b"BURL" | b"ETRN" | b"ATRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML" => {
-            SyntaxReason::CommandNotImplemented
-        }
+        b"BURL" | b"ATRN" | b"TURN" | b"SEND" | b"SOML" | b"SAML" => SyntaxReason::CommandNotImplemented,
         b"GET" | b"HEAD" | b"POST" | b"PUT" | b"DELETE" | b"CONNECT" | b"OPTIONS" | b"TRACE" | b"PATCH" => {
             SyntaxReason::HttpRequest
         }
@@ -106,6 +108,24 @@ pub(crate) fn hello_name(input: &[u8]) -> Parsed<'_, HelloName> {
         None => whole(octets, domain),
     };
     Ok((rest, HelloName::from_parsed(name, domain.ok())))
+}
+
+/// `bdat-cmd = "BDAT" SP chunk-size [ SP end-marker ] CRLF`, where `chunk-size = 1*DIGIT` and `end-marker = "LAST"`
+///
+/// A size that is not read exactly would leave the octets behind it to be taken for commands: there is no saturation here.
+fn bdat_arguments(input: &[u8]) -> Parsed<'_, Command> {
+    let [b' ', arguments @ ..] = input else { return fail(input, SyntaxReason::ChunkSize) };
+    let digits = arguments.iter().position(|octet| !octet.is_ascii_digit()).unwrap_or(arguments.len());
+    let (size, marker) = arguments.split_at(digits);
+    let Some(octets) = text(size).and_then(|digits| digits.parse().ok()) else {
+        return fail(arguments, SyntaxReason::ChunkSize);
+    };
+    match marker {
+        [] => Ok((marker, Command::Bdat { octets, last: false })),
+        [b' ', last @ ..] if last.eq_ignore_ascii_case(b"LAST") => Ok((b"", Command::Bdat { octets, last: true })),
+        [b' ', other @ ..] => fail(other, SyntaxReason::EndMarker),
+        _ => fail(marker, SyntaxReason::ChunkSize),
+    }
 }
 
 /// A command that takes no argument.

@@ -1,13 +1,17 @@
-//! Parameters of MAIL and RCPT (RFC 5321 §4.1.2).
+//! Parameters of MAIL and RCPT (RFC 5321 §4.1.2, RFC 6531 §3.3): their common grammar, and which there are.
 
 use nom::Parser;
 use nom::bytes::complete::{tag, take_while1};
 use nom::combinator::{opt, recognize, verify};
 use nom::sequence::preceded;
 
-use super::{Parsed, fail, must};
+use super::{Failure, Parsed, must};
 use crate::error::SyntaxReason;
-use crate::parameter::{BodyType, MailParameters, RcptParameters};
+use crate::parameter::{Hold, MailParameters, RcptParameters};
+
+mod value;
+
+pub(crate) use value::{envelope_id, original_recipient};
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`
 struct EsmtpParam<'a> {
@@ -18,46 +22,70 @@ struct EsmtpParam<'a> {
 /// `[SP Mail-parameters]`, where `Mail-parameters = esmtp-param *(SP esmtp-param)`
 pub(crate) fn mail_parameters(input: &[u8]) -> Parsed<'_, MailParameters> {
     let mut parameters = MailParameters::default();
-    let mut rest = input;
-    while let [b' ', param @ ..] = rest {
-        let (after, param_parsed) = esmtp_param(param)?;
-        if let Err(reason) = put_mail_parameter(&mut parameters, &param_parsed) {
-            return fail(param, reason);
-        }
-        rest = after;
-    }
+    let rest = each_parameter(input, |param| put_mail_parameter(&mut parameters, param))?;
     Ok((rest, parameters))
 }
 
-/// `[SP Rcpt-parameters]`: none is known.
+/// `[SP Rcpt-parameters]`, where `Rcpt-parameters = esmtp-param *(SP esmtp-param)`
 pub(crate) fn rcpt_parameters(input: &[u8]) -> Parsed<'_, RcptParameters> {
-    match input {
-        [b' ', param @ ..] => {
-            esmtp_param(param)?;
-            fail(param, SyntaxReason::ParameterUnknown)
-        }
-        _ => Ok((input, RcptParameters::default())),
+    let mut parameters = RcptParameters::default();
+    let rest = each_parameter(input, |param| put_rcpt_parameter(&mut parameters, param))?;
+    Ok((rest, parameters))
+}
+
+/// Gives each parameter to `put`; what is left is behind the last one.
+fn each_parameter<'a>(
+    input: &'a [u8],
+    mut put: impl FnMut(&EsmtpParam<'a>) -> Result<(), SyntaxReason>,
+) -> Result<&'a [u8], nom::Err<Failure>> {
+    let mut rest = input;
+    while let [b' ', param @ ..] = rest {
+        let (after, parsed) = esmtp_param(param)?;
+        put(&parsed).map_err(|reason| nom::Err::Failure(Failure::new(param, reason)))?;
+        rest = after;
     }
+    Ok(rest)
 }
 
 fn put_mail_parameter(parameters: &mut MailParameters, param: &EsmtpParam<'_>) -> Result<(), SyntaxReason> {
-    let keyword = param.keyword;
-    if keyword.eq_ignore_ascii_case(b"SIZE") {
-        put_once(&mut parameters.size, size_value(param.value)?)
-    } else if keyword.eq_ignore_ascii_case(b"BODY") {
-        put_once(&mut parameters.body, body_value(param.value)?)
-    } else if keyword.eq_ignore_ascii_case(b"SMTPUTF8") {
-        match (param.value, parameters.smtputf8) {
-            (Some(_), _) => Err(SyntaxReason::ParameterValue),
-            (None, true) => Err(SyntaxReason::ParameterRepeated),
-            (None, false) => {
-                parameters.smtputf8 = true;
-                Ok(())
-            }
+    let mut capitals = [0; KEYWORD_OCTETS];
+    match capitals_of(param.keyword, &mut capitals) {
+        b"SIZE" => put_once(&mut parameters.size, value::size(param.value()?)?),
+        b"BODY" => put_once(&mut parameters.body, value::body(param.value()?)?),
+        b"SMTPUTF8" => param.set_flag(&mut parameters.smtputf8),
+        b"REQUIRETLS" => param.set_flag(&mut parameters.require_tls),
+        b"RET" => put_once(&mut parameters.ret, value::ret(param.value()?)?),
+        b"ENVID" => put_once(&mut parameters.envelope_id, value::whole(param.value()?, envelope_id)?),
+        b"AUTH" => put_once(&mut parameters.auth, value::auth(param.value()?)?),
+        b"HOLDFOR" => put_once(&mut parameters.hold, Hold::For(value::hold_interval(param.value()?)?)),
+        b"HOLDUNTIL" => {
+            let until = value::whole(param.value()?, super::timestamp::date_time_utc)?;
+            put_once(&mut parameters.hold, Hold::Until(until))
         }
-    } else {
-        Err(SyntaxReason::ParameterUnknown)
+        b"BY" => put_once(&mut parameters.deliver_by, value::deliver_by(param.value()?)?),
+        b"MT-PRIORITY" => put_once(&mut parameters.priority, value::priority(param.value()?)?),
+        _ => Err(SyntaxReason::ParameterUnknown),
     }
+}
+
+fn put_rcpt_parameter(parameters: &mut RcptParameters, param: &EsmtpParam<'_>) -> Result<(), SyntaxReason> {
+    let mut capitals = [0; KEYWORD_OCTETS];
+    match capitals_of(param.keyword, &mut capitals) {
+        b"NOTIFY" => put_once(&mut parameters.notify, value::notify(param.value()?)?),
+        b"ORCPT" => put_once(&mut parameters.original_recipient, value::whole(param.value()?, original_recipient)?),
+        _ => Err(SyntaxReason::ParameterUnknown),
+    }
+}
+
+/// No keyword that is known is longer.
+const KEYWORD_OCTETS: usize = 11;
+
+/// The keyword in capitals; nothing of it where it is too long to be known.
+fn capitals_of<'a>(keyword: &[u8], room: &'a mut [u8; KEYWORD_OCTETS]) -> &'a [u8] {
+    let Some(capitals) = room.get_mut(..keyword.len()) else { return b"" };
+    capitals.copy_from_slice(keyword);
+    capitals.make_ascii_uppercase();
+    capitals
 }
 
 fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
@@ -67,27 +95,25 @@ fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
     }
 }
 
-/// `size-value = 1*20DIGIT` (RFC 1870 §4). What is over 2^64 - 1 is as good as that: no limit is above it.
-fn size_value(value: Option<&[u8]>) -> Result<u64, SyntaxReason> {
-    match value {
-        Some(digits @ [_, ..]) if digits.len() <= 20 && digits.iter().all(u8::is_ascii_digit) => Ok(decimal(digits)),
-        _ => Err(SyntaxReason::ParameterValue),
+impl<'a> EsmtpParam<'a> {
+    /// The value of a parameter that must have one.
+    fn value(&self) -> Result<&'a [u8], SyntaxReason> {
+        self.value.ok_or(SyntaxReason::ParameterValue)
+    }
+
+    /// Takes a parameter that may have no value.
+    fn set_flag(&self, flag: &mut bool) -> Result<(), SyntaxReason> {
+        match (self.value, std::mem::replace(flag, true)) {
+            (Some(_), _) => Err(SyntaxReason::ParameterValue),
+            (None, true) => Err(SyntaxReason::ParameterRepeated),
+            (None, false) => Ok(()),
+        }
     }
 }
 
 /// The number that the digits are, or the greatest there is.
 pub(super) fn decimal(digits: &[u8]) -> u64 {
     digits.iter().fold(0, |number: u64, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
-}
-
-/// `body-value = "7BIT" / "8BITMIME"` (RFC 6152 §2)
-fn body_value(value: Option<&[u8]>) -> Result<BodyType, SyntaxReason> {
-    match value {
-        None => Err(SyntaxReason::ParameterValue),
-        Some(value) if value.eq_ignore_ascii_case(b"7BIT") => Ok(BodyType::SevenBit),
-        Some(value) if value.eq_ignore_ascii_case(b"8BITMIME") => Ok(BodyType::EightBitMime),
-        Some(_) => Err(SyntaxReason::ParameterValueNotImplemented),
-    }
 }
 
 fn esmtp_param(input: &[u8]) -> Parsed<'_, EsmtpParam<'_>> {
@@ -107,7 +133,7 @@ fn esmtp_keyword(input: &[u8]) -> Parsed<'_, &[u8]> {
     .parse(input)
 }
 
-/// `esmtp-value = 1*(%d33-60 / %d62-126)`
+/// `esmtp-value = 1*(%d33-60 / %d62-126)`, and UTF-8 of RFC 6531
 fn esmtp_value(input: &[u8]) -> Parsed<'_, &[u8]> {
-    take_while1(|octet| matches!(octet, 33..=60 | 62..=126)).parse(input)
+    take_while1(|octet| matches!(octet, 33..=60 | 62..=126 | 0x80..)).parse(input)
 }

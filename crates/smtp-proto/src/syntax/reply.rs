@@ -56,17 +56,3 @@ fn digits<'a>(least: usize, most: usize) -> impl Parser<&'a [u8], Output = u16, 
         u16::try_from(decimal(digits)).ok()
     })
 }
-
-/// `ehlo-line = ehlo-keyword *( SP ehlo-param )`: the keyword, and what follows it.
-pub(crate) fn ehlo_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().position(|&octet| octet == b' ').unwrap_or(text.len());
-    let (keyword, parameters) = text.split_at(end);
-    let well_formed = keyword.iter().all(|octet| octet.is_ascii_alphanumeric() || *octet == b'-');
-    (well_formed && !keyword.is_empty()).then(|| (keyword, parameters.trim_ascii()))
-}
-
-/// The limit behind the keyword SIZE: `[ SP 1*20DIGIT ]`, 0 where there is none that can be read (RFC 1870 §4).
-pub(crate) fn size_limit(parameters: &[u8]) -> u64 {
-    let number = parameters.split(|&octet| octet == b' ').next().unwrap_or_default();
-    if number.iter().all(u8::is_ascii_digit) { decimal(number) } else { 0 }
-}

@@ -236,6 +236,7 @@ impl Receiver {
             smtputf8: true,
             enhanced_status_codes: true,
             starttls: self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls,
+            ..Extensions::default()
         };
         self.connection.session().hello(offered, now())
     }
