@@ -12,6 +12,8 @@
 #[cfg(test)]
 extern crate self as smtp_queue;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod lane;
 pub mod retry;
 pub mod schedule;

@@ -108,11 +108,15 @@ impl MessageRow {
 
     pub(crate) fn encode(&self, output: &mut BytesMut) {
         let start = output.len();
+        self.encode_unchecked(output);
+        assert!(output.len() - start <= ROW_OCTETS_MAX, "a row of a message is far below the limit of rows");
+    }
+
+    pub(crate) fn encode_unchecked(&self, output: &mut BytesMut) {
         self.encode_placeless(output);
         output.integer(u64::from(self.place.segment));
         output.integer(u64::from(self.place.offset));
         output.integer(u64::from(self.place.meta_octets));
-        assert!(output.len() - start <= ROW_OCTETS_MAX, "a row of a message is far below the limit of rows");
     }
 
     pub(crate) fn decode(id: MessageId, octets: &[u8]) -> Result<Self, DecodeError> {
@@ -273,7 +277,7 @@ impl DeliveryRow {
         );
     }
 
-    fn encode_unchecked(&self, output: &mut BytesMut) {
+    pub(crate) fn encode_unchecked(&self, output: &mut BytesMut) {
         output.put_u8(ROW_VERSION);
         encode_destination(&self.destination, output);
         output.time(self.due);

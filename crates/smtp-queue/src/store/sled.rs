@@ -153,3 +153,12 @@ fn at_path(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |source| OpenError::Path { path, source }
 }
+
+/// Reads any octets as the other things of which the log and the index are made; it is enough that nothing panics.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_any(octets: &[u8]) {
+    let _ = (state::decode_segment_start(octets), layer::decode_pause_row(octets));
+    if let Some(head) = octets.first_chunk() {
+        let _ = record::RecordHead::decode(head, log::LogPosition::new(1, 0));
+    }
+}
