@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use smtp_client::{NextHop, TlsMode};
@@ -22,6 +22,8 @@ use crate::shared::Shared;
 
 /// Messages that a worker takes into mailboxes at a time: what can be waited for together.
 pub(super) const LOCAL_BATCH: usize = 32;
+/// How long a worker that has delivered waits before it looks for more. The first message after a pause does not wait.
+const LOCAL_GATHER: Duration = Duration::from_millis(10);
 
 /// Where workers bring what they have.
 #[derive(Clone)]
@@ -137,18 +139,29 @@ impl Worker {
     async fn local(&self) -> End {
         loop {
             let leases = self.lease(LOCAL_BATCH);
-            if leases.is_empty() {
+            let few = leases.len() < LOCAL_BATCH;
+            if leases.is_empty() || !self.deliver_locally(leases).await {
                 return End::Done;
             }
-            let shared = Arc::clone(&self.shared);
-            let _under_way = self.shared.metrics().attempt_begun(DeliveryClass::Local);
-            let delivered = tokio::task::spawn_blocking(move || into_mailboxes(&shared, leases)).await;
-            // It catches its panics, and is cancelled only with the whole program.
-            let Ok(delivered) = delivered else { return End::Done };
-            for (lease, outcomes) in delivered {
-                self.settle(lease, outcomes).await;
+            // Under steady load the disk is waited for once for many, and not once for each that has come meanwhile.
+            if few {
+                tokio::time::sleep(LOCAL_GATHER).await;
             }
         }
+    }
+
+    /// Delivers into mailboxes. `false`: the program ends.
+    async fn deliver_locally(&self, leases: Vec<Lease>) -> bool {
+        let shared = Arc::clone(&self.shared);
+        let under_way = self.shared.metrics().attempt_begun(DeliveryClass::Local);
+        let delivered = tokio::task::spawn_blocking(move || into_mailboxes(&shared, leases)).await;
+        drop(under_way);
+        // It catches its panics, and is cancelled only with the whole program.
+        let Ok(delivered) = delivered else { return false };
+        for (lease, outcomes) in delivered {
+            self.settle(lease, outcomes).await;
+        }
+        true
     }
 
     /// What is due in the lane; nothing while the server stops, nor when nobody settles any more.
