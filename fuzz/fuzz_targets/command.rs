@@ -4,9 +4,10 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use smtp_proto::{Command, Mail, Mailbox, Rcpt};
+use smtp_proto::{AuthResponse, Command, Mail, Mailbox, Rcpt};
 
 fuzz_target!(|line: &[u8]| {
+    check_response(line);
     let command = match Command::parse(line) {
         Ok(command) => command,
         Err(error) => {
@@ -23,14 +24,32 @@ fuzz_target!(|line: &[u8]| {
         Command::Mail(mail) => {
             assert_eq!(Mail::parse(line).as_ref(), Ok(mail));
             mail.reverse_path.mailbox().map(check_mailbox);
+            check_meaning(mail.parameters.envelope_id.as_ref().and_then(|id| id.decoded()));
         }
         Command::Rcpt(rcpt) => {
             assert_eq!(Rcpt::parse(line).as_ref(), Ok(rcpt));
             rcpt.forward_path.mailbox().map(check_mailbox);
+            if let Some(original) = &rcpt.parameters.original_recipient {
+                check_meaning(original.decoded());
+                assert!(original.to_ascii().is_none_or(|ascii| ascii.is_ascii() && ascii.decoded() == original.decoded()));
+            }
         }
         _ => {}
     }
 });
+
+/// A response is base64 in its one form, or the star.
+fn check_response(line: &[u8]) {
+    let Ok(response) = AuthResponse::parse(line) else { return };
+    let mut output = BytesMut::new();
+    response.encode(&mut output);
+    assert_eq!(output, line);
+}
+
+/// What is meant by an encoded value breaks no line of a report.
+fn check_meaning(meant: Option<String>) {
+    assert!(meant.is_none_or(|meant| !meant.chars().any(char::is_control)));
+}
 
 /// It is shown as it is parsed, within the limits, and its local part can be made again from what it means.
 fn check_mailbox(mailbox: &Mailbox) {

@@ -292,3 +292,115 @@ proptest! {
         prop_assert_eq!(read.rest, end.map(|at| wire[at + 3..].to_vec()));
     }
 }
+
+/// What a scan finds in `content`, cut as it is given.
+fn scanned<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (ContentFacts, Option<ContentFault>) {
+    let mut scan = ContentScan::new();
+    for piece in pieces {
+        scan.put(piece);
+    }
+    scan.finish();
+    (scan.facts(), scan.fault())
+}
+
+/// RFC 3030 §3: what only BINARYMIME carries.
+#[test]
+fn a_scan_finds_what_is_binary() {
+    for (content, fault) in [
+        (&b""[..], None),
+        (b"a\r\n.\r\n..b\r\n", None),
+        (b"no line end", None),
+        (b"a\nb", Some(ContentFault::BareLineEnd)),
+        (b"\na", Some(ContentFault::BareLineEnd)),
+        (b"a\rb\r\n", Some(ContentFault::BareLineEnd)),
+        (b"a\r\r\n", Some(ContentFault::BareLineEnd)),
+        (b"a\r\n\r", Some(ContentFault::BareLineEnd)),
+        (b"a\n\r\n\r", Some(ContentFault::BareLineEnd)),
+        (b"a\0b\r\n", Some(ContentFault::Nul)),
+    ] {
+        assert_eq!(scanned([content]).1, fault, "{}", content.escape_ascii());
+        assert_eq!(ContentFacts::of(content).binary, fault.is_some());
+    }
+}
+
+#[test]
+fn the_first_fault_of_a_scan_stays() {
+    assert_eq!(scanned([&b"a\0"[..], b"b\n"]).1, Some(ContentFault::Nul));
+    assert_eq!(scanned([&b"a\n"[..], b"b\0"]).1, Some(ContentFault::BareLineEnd));
+}
+
+proptest! {
+    #[test]
+    fn a_scan_finds_the_same_in_all_cuts(
+        content in proptest::collection::vec(prop_oneof![
+            4 => Just(b'\r'), 4 => Just(b'\n'), 3 => Just(b'a'), 1 => Just(0), 1 => Just(b'.'), 1 => Just(0xe9),
+        ], 0..40),
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let whole = scanned([&content[..]]);
+        prop_assert_eq!(whole.0, ContentFacts::of(&content));
+        let octets = scanned(content.chunks(1));
+        prop_assert_eq!((octets.0, octets.1.is_some()), (whole.0, whole.1.is_some()));
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(content.len() + 1)).collect();
+        ends.sort_unstable();
+        let mut start = 0;
+        let mut pieces = Vec::new();
+        for end in ends {
+            pieces.push(&content[start..end]);
+            start = end;
+        }
+        pieces.push(&content[start..]);
+        prop_assert_eq!(scanned(pieces).0, whole.0);
+    }
+
+    /// What DATA can carry is not binary, and has the same facts as BDAT's.
+    #[test]
+    fn what_can_be_unstuffed_is_not_binary(content in "([.a\u{e9}]{0,4}\r\n){0,5}") {
+        let mut wire = Vec::new();
+        for line in content.split_inclusive("\r\n") {
+            wire.extend_from_slice(if line.starts_with('.') { b"." } else { b"" });
+            wire.extend_from_slice(line.as_bytes());
+        }
+        wire.extend_from_slice(b".\r\n");
+        let facts = ContentFacts::of(content.as_bytes());
+        prop_assert!(!facts.binary);
+        prop_assert_eq!(read(&wire).facts, Some(facts));
+    }
+}
+
+/// The traps of other parsers, each by itself. `None`: the end was not found in it, and must not be.
+fn trap(wire: &[u8]) -> (Vec<u8>, Option<ContentFault>, Option<Vec<u8>>) {
+    assert_cuts_do_not_matter(wire, u64::MAX);
+    let Read { content, fault, rest, .. } = read(wire);
+    (content, fault, rest)
+}
+
+#[test]
+fn trap_dot_and_two_carriage_returns_are_no_end() {
+    assert_eq!(trap(b"a\r\n.\r\r\nX"), (b"a\r\n".to_vec(), Some(ContentFault::BareLineEnd), None));
+}
+
+#[test]
+fn trap_bare_carriage_return_before_the_end() {
+    assert_eq!(trap(b"a\r\r\n.\r\n"), (b"a".to_vec(), Some(ContentFault::BareLineEnd), Some(Vec::new())));
+}
+
+#[test]
+fn trap_empty_message() {
+    assert_eq!(trap(b".\r\n"), (Vec::new(), None, Some(Vec::new())));
+}
+
+#[test]
+fn trap_first_line_is_unstuffed() {
+    assert_eq!(trap(b"..x\r\n.\r\n"), (b".x\r\n".to_vec(), None, Some(Vec::new())));
+}
+
+#[test]
+fn trap_final_line_end_belongs_to_the_last_line() {
+    assert_eq!(trap(b"x\r\n.\r\n"), (b"x\r\n".to_vec(), None, Some(Vec::new())));
+}
+
+#[test]
+fn trap_dot_and_line_feed_are_no_end() {
+    assert_eq!(trap(b"x\r\n.\nX"), (b"x\r\n".to_vec(), Some(ContentFault::BareLineEnd), None));
+}

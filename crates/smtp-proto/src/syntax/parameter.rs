@@ -137,3 +137,6 @@ fn esmtp_keyword(input: &[u8]) -> Parsed<'_, &[u8]> {
 fn esmtp_value(input: &[u8]) -> Parsed<'_, &[u8]> {
     take_while1(|octet| matches!(octet, 33..=60 | 62..=126 | 0x80..)).parse(input)
 }
+
+#[cfg(test)]
+mod tests;
