@@ -1,0 +1,159 @@
+//! What the RFCs say of each command, as a table: sequence, syntax, limits, parameters good and bad. Each case is a session
+//! of its own with a whole server, in the clear, under STARTTLS and under implicit TLS.
+//!
+//! A line of `cases/*.txt` is `state: octets => replies`, steps set apart by `;;`. The state says how far the session has
+//! come: `start` (greeted), `helo`, `ehlo`, `mail`, `rcpt`, `data` (354 was heard). CRLF follows the octets, in which `\r`,
+//! `\n`, `\s`, `\\` and `\xHH` stand for what they say and `{x*9}` for nine times x. The replies are told by their codes;
+//! `closed` behind them: the server ends the session. `clear` or `tls` in front: only so.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../house/mod.rs"]
+mod house;
+
+mod case;
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use self::case::{Case, Only, Step};
+use self::house::{Dialogue, House};
+
+/// The mx listener of the house is in the clear, with STARTTLS; this one has TLS from the first octet.
+const IMPLICIT: &str = "[[listener]]\nservice = \"mx\"\naddresses = [\"127.0.0.4:0\"]\ntls = \"implicit\"\n";
+
+trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
+
+type Session = Dialogue<Box<dyn Octets>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Clear,
+    StartTls,
+    Implicit,
+}
+
+impl Transport {
+    const ALL: [Self; 3] = [Self::Clear, Self::StartTls, Self::Implicit];
+
+    fn carries(self, only: Option<Only>) -> bool {
+        match only {
+            None => true,
+            Some(Only::Clear) => self == Self::Clear,
+            Some(Only::Tls) => self != Self::Clear,
+        }
+    }
+
+    /// A session that has been greeted, and secured where this says so.
+    async fn open(self, house: &House) -> Session {
+        let implicit = self == Self::Implicit;
+        let stream = TcpStream::connect(house.address(smtp_server::metrics::Service::Mx, implicit)).await.unwrap();
+        match self {
+            Self::Clear => greeted(Box::new(stream)).await,
+            Self::Implicit => greeted(secured(house, stream).await).await,
+            Self::StartTls => {
+                let mut clear = Dialogue::new(stream);
+                clear.reply().await;
+                clear.ask("EHLO client.example").await;
+                clear.ask("STARTTLS").await;
+                Dialogue::new(secured(house, clear.stream).await)
+            }
+        }
+    }
+}
+
+async fn greeted(stream: Box<dyn Octets>) -> Session {
+    let mut session = Dialogue::new(stream);
+    let greeting = session.reply().await;
+    assert!(greeting.starts_with("220 "), "{greeting}");
+    session
+}
+
+async fn secured(house: &House, stream: TcpStream) -> Box<dyn Octets> {
+    let connector = TlsConnector::from(house.authority.client_config());
+    Box::new(connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap())
+}
+
+/// What went otherwise than the case says.
+async fn run(case: &Case, session: &mut Session) -> Result<(), String> {
+    for command in case.state.commands() {
+        let reply = session.ask(command).await;
+        if !reply.starts_with(['2', '3']) {
+            return Err(format!("{command}: {reply}"));
+        }
+    }
+    for Step { octets, replies, closed } in &case.steps {
+        session.write(octets).await;
+        for expected in replies {
+            let reply = session.reply().await;
+            if !reply.starts_with(expected.as_str()) {
+                return Err(format!("expected {expected}, got {reply:?}"));
+            }
+        }
+        if *closed {
+            return if session.end().await { Ok(()) } else { Err("the session goes on".into()) };
+        }
+    }
+    if case.ends_in_mail_data() {
+        return Ok(());
+    }
+    // Nothing is left over, and the session is in step.
+    let reply = session.ask("NOOP").await;
+    if reply.starts_with("250 ") { Ok(()) } else { Err(format!("the session is out of step: {reply:?}")) }
+}
+
+/// Runs a table, over every transport; the number of its cases.
+async fn hold(table: &str, more: &str) -> usize {
+    let cases = case::parse(table);
+    let mut house = House::start(&format!("{more}{IMPLICIT}")).await;
+    let mut failures = Vec::new();
+    for transport in Transport::ALL {
+        for case in cases.iter().filter(|case| transport.carries(case.only)) {
+            let mut session = transport.open(&house).await;
+            if let Err(failure) = run(case, &mut session).await {
+                failures.push(format!("{transport:?}, line {}: {}: {failure}", case.line, case.text));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    house.stop().await;
+    cases.len()
+}
+
+/// RFC 5321 §4.1.1.1, §4.1.4.
+#[tokio::test]
+async fn hello() {
+    hold(include_str!("cases/hello.txt"), "").await;
+}
+
+/// RFC 5321 §4.1.1.2, §4.1.2, §4.5.3.1.
+#[tokio::test]
+async fn mail() {
+    hold(include_str!("cases/mail.txt"), "").await;
+}
+
+/// RFC 5321 §4.1.1.3, §3.3.
+#[tokio::test]
+async fn rcpt() {
+    hold(include_str!("cases/rcpt.txt"), "").await;
+}
+
+/// RFC 5321 §2.3.8, §4.1.1.4, §4.5.2.
+#[tokio::test]
+async fn data() {
+    hold(include_str!("cases/data.txt"), "").await;
+}
+
+/// RFC 5321 §4.1.1.5 to §4.1.1.10, §4.2.4.
+#[tokio::test]
+async fn other_commands() {
+    hold(include_str!("cases/others.txt"), "").await;
+}
+
+/// RFC 1870, 6152, 6531, 3207, 2920.
+#[tokio::test]
+async fn extensions() {
+    hold(include_str!("cases/extensions.txt"), "").await;
+}
