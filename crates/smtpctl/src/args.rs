@@ -60,6 +60,10 @@ pub(crate) enum Command {
     Release(OnQueue),
     /// Check that the queue is whole.
     Check(Directory),
+    /// Hash a password for the users file: with argon2id, and as keys for SCRAM-SHA-256.
+    ///
+    /// The password is asked for at a terminal, else read from standard input, to the end of the first line.
+    Encrypt(Encrypt),
     /// Make the index of the queue anew from its log. The server must be stopped.
     Rebuild(Directory),
 }
@@ -185,6 +189,15 @@ pub(crate) struct Why {
     /// Why; it goes to the log of the server and is shown with what is paused.
     #[arg(long, value_name = "TEXT", global = true)]
     pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Encrypt {
+    /// The password; refused without `--insecure-argv`.
+    pub(crate) password: Option<String>,
+    /// Take the password from the command line, where every user of this machine can see it.
+    #[arg(long)]
+    pub(crate) insecure_argv: bool,
 }
 
 #[derive(Debug, Args)]

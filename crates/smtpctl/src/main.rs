@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 
 mod act;
 mod args;
+mod encrypt;
 mod failure;
 mod offline;
 mod place;
@@ -51,6 +52,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Show(what) => show::show(what, &place, json).await,
             Command::Check(directory) => offline::check(directory.directory, &place, json).await,
             Command::Rebuild(directory) => offline::rebuild(directory.directory, &place, json),
+            Command::Encrypt(encrypt) => encrypt::encrypt(encrypt, json),
             command => act::act(command, &place, json).await,
         }
     })

@@ -15,6 +15,7 @@ const LAYERS: &[Layer] = &[
     layer(0, "smtp-config", &[]),
     layer(1, "smtp-mail", &[]),
     layer(1, "smtp-io", &[]),
+    layer(1, "smtp-sasl", &[]),
     layer(2, "smtp-queue", &["smtp-mail"]),
     layer(2, "smtp-client", &["smtp-io", "smtp-mail"]),
     layer(2, "smtp-testkit", &["smtp-io"]),
@@ -34,10 +35,11 @@ const LAYERS: &[Layer] = &[
             "smtp-mail",
             "smtp-policy",
             "smtp-queue",
+            "smtp-sasl",
         ],
     ),
     // smtp-mail because the queue speaks in its values.
-    layer(4, "smtpctl", &["smtp-admin", "smtp-config", "smtp-mail", "smtp-queue"]),
+    layer(4, "smtpctl", &["smtp-admin", "smtp-config", "smtp-mail", "smtp-queue", "smtp-sasl"]),
     // The build needs the configuration's reference, and smtp-proto for its load client.
     layer(4, "xtask", &["smtp-config"]),
 ];
@@ -46,7 +48,7 @@ const LAYERS: &[Layer] = &[
 const WITHOUT_PROTO: &[&str] = &["smtp-admin", "smtp-config"];
 
 /// Protocol and decision code is pure: neither a runtime nor TLS nor a store gets in.
-const PURE: &[&str] = &["smtp-proto", "smtp-config", "smtp-mail", "smtp-policy"];
+const PURE: &[&str] = &["smtp-proto", "smtp-config", "smtp-mail", "smtp-policy", "smtp-sasl"];
 const IMPURE_LIBRARIES: &[&str] = &["axum", "hyper", "rustls", "sled", "socket2", "tokio", "tokio-rustls", "tracing"];
 
 /// Only for tests: nothing that ships depends on it.
