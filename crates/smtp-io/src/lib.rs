@@ -27,6 +27,7 @@
 mod connection;
 mod input;
 mod output;
+pub mod proxy;
 mod stream;
 
 pub use connection::{CloseLimits, Connection, ConnectionError, now};
