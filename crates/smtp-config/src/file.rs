@@ -150,6 +150,9 @@ pub struct Listener {
     pub addresses: Vec<Placed<ListenAddress>>,
     /// When TLS begins.
     pub tls: Option<Placed<ListenerTls>>,
+    /// The proxies that connections come from, each with a PROXY header; empty: there are none.
+    #[serde(default)]
+    pub proxy_from: Vec<Placed<String>>,
 }
 
 /// `[relay]`
@@ -304,6 +307,8 @@ pub struct Timeouts {
     pub data_block: Placed<Period>,
     /// How long the handshake of TLS may take, on either side.
     pub tls_handshake: Placed<Period>,
+    /// How long a proxy may take to say whom it speaks for.
+    pub proxy_header: Placed<Period>,
     /// How long a next hop may take to accept the connection.
     pub connect: Placed<Period>,
     /// How long open transactions may go on when the server stops.
@@ -316,6 +321,7 @@ impl Default for Timeouts {
             command: Placed::unwritten(Period::seconds(300)),
             data_block: Placed::unwritten(Period::seconds(300)),
             tls_handshake: Placed::unwritten(Period::seconds(60)),
+            proxy_header: Placed::unwritten(Period::seconds(10)),
             connect: Placed::unwritten(Period::seconds(30)),
             drain: Placed::unwritten(Period::seconds(30)),
         }

@@ -20,7 +20,7 @@ use smtp_config::file::{self, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
-use smtp_policy::{LocalSenders, Policy};
+use smtp_policy::{LocalSenders, Network, Policy};
 use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
@@ -85,7 +85,7 @@ pub struct Submit {
 }
 
 /// One address to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// What it is for.
     pub service: Service,
@@ -93,6 +93,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// When TLS begins.
     pub tls: ListenerTls,
+    /// The proxies that all connections come from, each with a PROXY header; empty: there are none.
+    pub proxy_from: Arc<[Network]>,
     /// It is not in the file: a machine that lacks its address family can do without it.
     pub by_default: bool,
 }
@@ -162,6 +164,8 @@ pub struct Timeouts {
     pub data_block: Duration,
     /// For the TLS handshake, on either side.
     pub tls_handshake: Duration,
+    /// For the PROXY header.
+    pub proxy_header: Duration,
     /// For one address of a next hop.
     pub connect: Duration,
     /// For what is under way when the server stops.
@@ -321,6 +325,7 @@ fn timeouts(prover: &mut Prover<'_>, timeouts: &file::Timeouts) -> Timeouts {
         command: prover.some_time("command", &timeouts.command),
         data_block: prover.some_time("data_block", &timeouts.data_block),
         tls_handshake: prover.some_time("tls_handshake", &timeouts.tls_handshake),
+        proxy_header: prover.some_time("proxy_header", &timeouts.proxy_header),
         connect: prover.some_time("connect", &timeouts.connect),
         drain: timeouts.drain.0,
     }

@@ -171,24 +171,34 @@ struct Open {
 #[derive(Debug)]
 pub struct SessionPermit {
     sessions: Arc<Sessions>,
-    client: Client,
+    /// None while a proxy has not said whose it is.
+    client: Option<Client>,
+}
+
+impl SessionPermit {
+    /// Books a session that [`Sessions::admit_unnamed`] has admitted on `peer`, or says that this client has too many.
+    pub fn name(mut self, peer: Peer, limits: SessionLimits) -> Result<Self, TooMany> {
+        let client = peer.client();
+        self.sessions.lock().add_client(client, limits)?;
+        self.client = Some(client);
+        Ok(self)
+    }
 }
 
 impl Sessions {
     /// Admits one more session of `peer`, or says which limit stands against it.
     pub fn admit(self: &Arc<Self>, peer: Peer, limits: SessionLimits) -> Result<SessionPermit, TooMany> {
-        let client = peer.client();
+        self.admit_unnamed(limits)?.name(peer, limits)
+    }
+
+    /// Admits one more session of a client that a proxy has yet to name.
+    pub fn admit_unnamed(self: &Arc<Self>, limits: SessionLimits) -> Result<SessionPermit, TooMany> {
         let mut open = self.lock();
         if open.total >= limits.sessions {
             return Err(TooMany::Sessions);
         }
-        let of_client = open.by_client.get(&client).copied().unwrap_or(0);
-        if of_client >= limits.sessions_per_client && !client.is_shared() {
-            return Err(TooMany::SessionsPerClient);
-        }
         open.total += 1;
-        open.by_client.insert(client, of_client + 1);
-        Ok(SessionPermit { sessions: Arc::clone(self), client })
+        Ok(SessionPermit { sessions: Arc::clone(self), client: None })
     }
 
     /// The sessions open now.
@@ -202,15 +212,32 @@ impl Sessions {
     }
 }
 
+impl Open {
+    fn add_client(&mut self, client: Client, limits: SessionLimits) -> Result<(), TooMany> {
+        let of_client = self.by_client.get(&client).copied().unwrap_or(0);
+        if of_client >= limits.sessions_per_client && !client.is_shared() {
+            return Err(TooMany::SessionsPerClient);
+        }
+        self.by_client.insert(client, of_client + 1);
+        Ok(())
+    }
+
+    fn remove_client(&mut self, client: Client) {
+        if let Some(count) = self.by_client.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&client);
+            }
+        }
+    }
+}
+
 impl Drop for SessionPermit {
     fn drop(&mut self) {
         let mut open = self.sessions.lock();
         open.total -= 1;
-        if let Some(count) = open.by_client.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                open.by_client.remove(&self.client);
-            }
+        if let Some(client) = self.client {
+            open.remove_client(client);
         }
     }
 }
@@ -248,6 +275,21 @@ mod tests {
         assert_eq!(sessions.admit(other, LIMITS).unwrap_err(), TooMany::Sessions);
         drop(first);
         assert_eq!(sessions.total(), 2);
+        assert!(sessions.admit(client, LIMITS).is_ok());
+    }
+
+    #[test]
+    fn a_session_that_a_proxy_names_counts_for_its_client() {
+        let sessions = Arc::new(Sessions::default());
+        let client = at("192.0.2.1");
+        let unnamed = [(); 3].map(|()| sessions.admit_unnamed(LIMITS).unwrap());
+        assert_eq!(sessions.admit_unnamed(LIMITS).unwrap_err(), TooMany::Sessions);
+        let [first, second, third] = unnamed;
+        let _first = first.name(client, LIMITS).unwrap();
+        let second = second.name(client, LIMITS).unwrap();
+        assert_eq!(third.name(client, LIMITS).unwrap_err(), TooMany::SessionsPerClient);
+        assert_eq!(sessions.total(), 2, "the one that was refused is given back");
+        drop(second);
         assert!(sessions.admit(client, LIMITS).is_ok());
     }
 

@@ -24,11 +24,12 @@ use prometheus_client::registry::{Registry, Unit};
 use smtp_proto::ReplyCode;
 
 pub use self::label::{
-    AttemptResult, Class, DeliveryClass, Direction, DsnKind, QueueState, ReloadResult, Service, Stage, TlsVersion, Verb,
+    AttemptResult, Class, DeliveryClass, Direction, DsnKind, ProxyRefusal, QueueState, ReloadResult, Service, Stage,
+    TlsVersion, Verb,
 };
 use self::label::{
-    ByCertificate, ByClass, ByCommand, ByDelivery, ByDirection, ByKind, ByReject, ByReload, ByService, ByState, ByTls,
-    YesNo,
+    ByCertificate, ByClass, ByCommand, ByDelivery, ByDirection, ByKind, ByProxyRefusal, ByReject, ByReload, ByService,
+    ByState, ByTls, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -56,6 +57,7 @@ struct Inner {
     client_sessions: Counter,
     commands: Family<ByCommand, Counter>,
     rejects: Family<ByReject, Counter>,
+    proxy_refusals: Family<ByProxyRefusal, Counter>,
     tls: Family<ByTls, Counter>,
     tls_failures: Family<ByDirection, Counter>,
     received_messages: Family<ByService, Counter>,
@@ -118,6 +120,11 @@ impl Metrics {
     /// Counts a refusal: the stage of the session and the code of the reply.
     pub fn reject(&self, stage: Stage, code: ReplyCode) {
         self.inner.rejects.get_or_create(&ByReject { stage, code: code.number() }).inc();
+    }
+
+    /// Counts a connection that was closed for its PROXY header.
+    pub fn proxy_refused(&self, reason: ProxyRefusal) {
+        self.inner.proxy_refusals.get_or_create(&ByProxyRefusal { reason }).inc();
     }
 
     /// Counts a message that is durable in the queue.
@@ -249,6 +256,7 @@ impl Inner {
             client_sessions: Counter::default(),
             commands: Family::default(),
             rejects: Family::default(),
+            proxy_refusals: Family::default(),
             tls: Family::default(),
             tls_failures: Family::default(),
             received_messages: Family::default(),
@@ -277,6 +285,8 @@ impl Inner {
         registry.register("sessions_opened", "Sessions accepted", self.sessions_opened.clone());
         registry.register("commands", "Commands answered, by the class of the reply", self.commands.clone());
         registry.register("rejects", "Refusals, by stage and reply code", self.rejects.clone());
+        let help = "Connections closed without a word, by what was wrong with the PROXY header";
+        registry.register("proxy_refusals", help, self.proxy_refusals.clone());
         registry.register("tls", "TLS handshakes finished", self.tls.clone());
         registry.register("tls_failures", "TLS handshakes failed", self.tls_failures.clone());
         registry.register("messages_received", "Messages made durable and accepted", self.received_messages.clone());
@@ -326,6 +336,9 @@ impl Inner {
         }
         for &result in ReloadResult::ALL {
             self.config_reload.get_or_create_owned(&ByReload { result });
+        }
+        for &reason in ProxyRefusal::ALL {
+            self.proxy_refusals.get_or_create_owned(&ByProxyRefusal { reason });
         }
         for &dir in Direction::ALL {
             self.tls_failures.get_or_create_owned(&ByDirection { dir });

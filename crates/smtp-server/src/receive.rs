@@ -3,6 +3,7 @@
 //! `connection` answers the events of one session, `transaction` keeps what is decided for one message and makes it
 //! durable. Who may send what to whom is decided by smtp-policy.
 
+mod arrival;
 mod connection;
 mod replies;
 mod transaction;
@@ -10,14 +11,18 @@ mod transaction;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::Either;
+use smtp_policy::Network;
 use smtp_proto::Reply;
 use smtp_proto::server::ServerConfig;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+pub(crate) use self::arrival::turn_away;
 use self::connection::Receiver;
 use crate::listener::{Peer, SessionPermit};
+use crate::log;
 use crate::metrics::Service;
 use crate::shared::Shared;
 use crate::submit::Submitter;
@@ -35,6 +40,8 @@ pub(crate) struct Endpoint {
     pub(crate) acceptor: Option<TlsAcceptor>,
     /// TLS comes before SMTP (RFC 8314 §3.3).
     pub(crate) implicit_tls: bool,
+    /// The proxies that all connections come from; empty: they come from the clients themselves.
+    pub(crate) proxy_from: Arc<[Network]>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -55,15 +62,47 @@ pub(crate) enum Phase {
 }
 
 /// Serves one client from its first octet to the end of the session.
-pub(crate) async fn serve(
+pub(crate) fn serve(
     tcp: TcpStream,
     peer: Peer,
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
     permit: SessionPermit,
+    phase: watch::Receiver<Phase>,
+) -> impl Future<Output = ()> {
+    // In one place: a future holds what is handed on at each step.
+    let session = Box::new(log::Session::new(endpoint.service, peer));
+    if endpoint.proxy_from.is_empty() {
+        Either::Left(serve_client(tcp, session, shared, endpoint, permit, phase))
+    } else {
+        // On the heap, so that the sessions of others stay as small as they are.
+        Either::Right(Box::pin(serve_proxied(tcp, session, shared, endpoint, permit, phase)))
+    }
+}
+
+async fn serve_proxied(
+    mut tcp: TcpStream,
+    mut session: Box<log::Session>,
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
+    permit: SessionPermit,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let Some(mut receiver) = Receiver::open(tcp, peer, shared, endpoint, permit, &mut phase).await else { return };
+    let booked = arrival::by_proxy(&mut tcp, &mut session, &shared, &endpoint, permit, &mut phase).await;
+    if let Some(permit) = booked {
+        serve_client(tcp, session, shared, endpoint, permit, phase).await;
+    }
+}
+
+async fn serve_client(
+    tcp: TcpStream,
+    session: Box<log::Session>,
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
+    permit: SessionPermit,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let Some(mut receiver) = Receiver::open(tcp, session, shared, endpoint, permit, &mut phase).await else { return };
     let reason = receiver.serve(&mut phase).await;
     Box::pin(receiver.end(reason)).await;
 }

@@ -136,7 +136,7 @@ impl Submission {
                 // A fresh connection has room for a line; if not, the client sees it closed.
                 let _ = unix.try_write(&line);
                 shared.metrics().reject(Stage::Connect, reply.code());
-                return log::turned_away(endpoint.service, peer, &reply, &too_many);
+                return log::turned_away(&log::Session::new(endpoint.service, peer), &reply, &too_many);
             }
         };
         let session = receive::serve_local(unix, submitter, Arc::clone(&shared), endpoint, permit, phase);
@@ -155,6 +155,7 @@ fn endpoint(config: &Config) -> Endpoint {
         service: Service::Submission,
         address: ([0, 0, 0, 0], 0).into(),
         tls: ListenerTls::None,
+        proxy_from: Arc::default(),
         by_default: true,
     };
     daemon::endpoint(config, config.submit.domain.as_str(), &listener, None)

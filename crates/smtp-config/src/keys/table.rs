@@ -178,6 +178,15 @@ pub const KEYS: &[Key] = &[
         text: "When TLS begins: with the first octet, when the client says STARTTLS, or never.",
     },
     Key {
+        path: "listener.proxy_from",
+        value: "list of networks",
+        fallback: Otherwise("none"),
+        example: "[\"10.0.0.10\"]",
+        text: "The proxies (HAProxy, a load balancer) in front of this listener. Each of their connections must begin with a header of the \
+               PROXY protocol, version 1 or 2, before the greeting and before TLS; the address of the client in it is the one that counts \
+               everywhere. Connections of others are closed at once: whoever may send that header may call himself anybody.",
+    },
+    Key {
         path: "relay.networks",
         value: "list of networks",
         fallback: Otherwise("none; without `[local]`, and if all listeners are on loopback addresses, those"),
@@ -382,6 +391,13 @@ pub const KEYS: &[Key] = &[
         fallback: Value("\"1m\""),
         example: "\"10s\"",
         text: "How long the handshake of TLS may take, with a client and with a next hop.",
+    },
+    Key {
+        path: "timeouts.proxy_header",
+        value: "duration",
+        fallback: Value("\"10s\""),
+        example: "\"3s\"",
+        text: "How long a proxy of `proxy_from` may take to send its header.",
     },
     Key {
         path: "timeouts.connect",

@@ -80,12 +80,19 @@ pub(super) fn listeners(prover: &mut Prover<'_>, file: &File) -> Vec<Listener> {
                 "`addresses` of this listener is empty; leave the listener out, or name an address",
             );
         }
+        let proxy_from: Arc<[Network]> = proxies(prover, &written.proxy_from);
         for address in &written.addresses {
             if address.0.port() != 0 && !seen.insert(address.0) {
                 prover.error(address.place(), format!("{} is named twice", **address));
             }
             let tls = listener_tls(prover, written, address.0, has_certificates);
-            listeners.push(Listener { service: service(written.service), address: address.0, tls, by_default: false });
+            listeners.push(Listener {
+                service: service(written.service),
+                address: address.0,
+                tls,
+                proxy_from: Arc::clone(&proxy_from),
+                by_default: false,
+            });
         }
     }
     listeners
@@ -105,7 +112,13 @@ fn default_listeners(has_local: bool, has_certificates: bool) -> Vec<Listener> {
         (Service::Submission, [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     };
     let tls = if has_certificates { ListenerTls::Starttls } else { ListenerTls::None };
-    let listener = |address| Listener { service, address: SocketAddr::new(address, SMTP_PORT), tls, by_default: true };
+    let listener = |address| Listener {
+        service,
+        address: SocketAddr::new(address, SMTP_PORT),
+        tls,
+        proxy_from: Arc::default(),
+        by_default: true,
+    };
     addresses.map(listener).to_vec()
 }
 
@@ -138,6 +151,22 @@ fn listener_tls(
         None if has_certificates => ListenerTls::Starttls,
         None => ListenerTls::None,
     }
+}
+
+/// The proxies of a listener. Everybody is none: whom a header names would then be for everybody to choose.
+fn proxies(prover: &mut Prover<'_>, written: &[Placed<String>]) -> Arc<[Network]> {
+    let mut proxies = Vec::new();
+    for written in written {
+        let Some(network) = prover.parse::<Network>(written) else { continue };
+        if network.is_everything() {
+            prover.error(
+                written.place(),
+                format!("{network} is everybody, who could then name any address as his own; name your proxies"),
+            );
+        }
+        proxies.push(network);
+    }
+    proxies.into()
 }
 
 /// Who may send on. What would let everybody do so is refused.

@@ -258,6 +258,25 @@ fn a_listener_needs_addresses_and_what_its_tls_needs() {
 }
 
 #[test]
+fn the_proxies_of_a_listener_are_named_and_are_not_everybody() {
+    let folder = Folder::new();
+    let listener = |proxies: &str| {
+        let rest = format!("addresses = [\"[::]:0\", \"127.0.0.1:0\"]\nproxy_from = {proxies}");
+        good_and(&format!("[[listener]]\nservice = \"mx\"\n{rest}"))
+    };
+    let config = folder.good(&listener("[\"10.0.0.10\", \"2001:db8::/64\"]"));
+    for listener in &config.listeners {
+        assert!(listener.proxy_from[0].contains("10.0.0.10".parse().unwrap()));
+        assert_eq!(listener.proxy_from.len(), 2);
+    }
+    assert_eq!(
+        folder.problem(&listener("[\"0.0.0.0/0\"]")),
+        "c.toml:11:15: 0.0.0.0/0 is everybody, who could then name any address as his own; name your proxies"
+    );
+    assert!(folder.problem(&listener("[\"proxy\"]")).contains("is no network"));
+}
+
+#[test]
 fn an_open_relay_is_refused() {
     let folder = Folder::new();
     for network in ["0.0.0.0/0", "::/0"] {

@@ -20,7 +20,6 @@ use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::listener::{self, BindError, Peer, TooMany};
 use crate::log;
-use crate::metrics::Stage;
 use crate::receive::{self, Endpoint, Phase};
 use crate::shared::{self, Shared};
 
@@ -211,6 +210,7 @@ pub(crate) fn endpoint(
         greeting: greeting.clone().with_text(text).unwrap_or(greeting),
         acceptor: tls.filter(|_| listener.tls != ListenerTls::None).cloned().map(TlsAcceptor::from),
         implicit_tls: listener.tls == ListenerTls::Implicit,
+        proxy_from: Arc::clone(&listener.proxy_from),
     }
 }
 
@@ -246,9 +246,15 @@ impl Accept {
     fn admit(&self, tcp: TcpStream, peer: Peer) {
         let endpoint = Arc::clone(&self.endpoint.borrow());
         let limits = self.shared.config().limits.sessions;
-        let permit = match self.shared.sessions.admit(peer, limits) {
+        let sessions = &self.shared.sessions;
+        let admitted =
+            if endpoint.proxy_from.is_empty() { sessions.admit(peer, limits) } else { sessions.admit_unnamed(limits) };
+        let permit = match admitted {
             Ok(permit) => permit,
-            Err(too_many) => return self.turn_away(&tcp, peer, &endpoint, too_many),
+            Err(too_many) => {
+                let session = log::Session::new(endpoint.service, peer);
+                return receive::turn_away(&tcp, &session, &self.shared, &endpoint, too_many);
+            }
         };
         let shared = Arc::clone(&self.shared);
         let phase = self.phase.clone();
@@ -262,19 +268,6 @@ impl Accept {
             }
             drop(alive);
         }));
-    }
-
-    /// Says why, if that can be said at once and in the clear, and closes: nothing is spent on a client that is too many.
-    fn turn_away(&self, tcp: &TcpStream, peer: Peer, endpoint: &Endpoint, too_many: TooMany) {
-        let reply = too_many_reply(too_many);
-        if !endpoint.implicit_tls {
-            let mut line = bytes::BytesMut::new();
-            reply.encode(&mut line);
-            // A fresh connection has room for a line; if not, the client sees it closed.
-            let _ = tcp.try_write(&line);
-        }
-        self.shared.metrics().reject(Stage::Connect, reply.code());
-        log::turned_away(endpoint.service, peer, &reply, &too_many);
     }
 }
 

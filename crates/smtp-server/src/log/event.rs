@@ -1,6 +1,7 @@
 //! The events. Each function is one line of the log.
 
 use std::fmt::{self, Display};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
 use crate::listener::Peer;
-use crate::metrics::{AttemptResult, DeliveryClass, Service, Stage};
+use crate::metrics::{AttemptResult, DeliveryClass, ProxyRefusal, Service, Stage};
 
 /// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +45,15 @@ pub struct Session {
     pub service: Service,
     /// Who the client is.
     pub peer: Peer,
+    /// The address of the proxy that speaks for the client, where one does.
+    pub proxy: Option<IpAddr>,
+}
+
+impl Session {
+    /// A new session, with a number of its own.
+    pub fn new(service: Service, peer: Peer) -> Self {
+        Self { id: SessionId::next(), service, peer, proxy: None }
+    }
 }
 
 /// A client has connected.
@@ -53,6 +63,7 @@ pub fn connected(session: &Session) {
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
+        proxy = session.proxy.map(shown),
     );
 }
 
@@ -63,8 +74,22 @@ pub fn tls_established(session: &Session, version: &str, cipher_suite: &str) {
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
+        proxy = session.proxy.map(shown),
         version,
         cipher_suite,
+    );
+}
+
+/// A connection to a listener behind a proxy was closed without a word: it began with no header that can be used.
+pub fn proxy_refused(session: &Session, reason: ProxyRefusal, text: &dyn Display) {
+    info!(
+        event = "proxy_refused",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        reason = reason.as_str(),
+        text = %text,
+        advice = reason.advice(),
     );
 }
 
@@ -88,6 +113,7 @@ pub fn closed(session: &Session, end: Closed<'_>) {
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
+        proxy = session.proxy.map(shown),
         messages = end.messages,
         refused = end.refused,
         seconds = end.duration.as_secs_f64(),
@@ -119,6 +145,7 @@ pub fn refused(session: &Session, refused: Refused<'_>) {
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
+        proxy = session.proxy.map(shown),
         stage = refused.stage.as_str(),
         code = u64::from(refused.reply.code().number()),
         status = refused.reply.status().map(shown),
@@ -130,10 +157,9 @@ pub fn refused(session: &Session, refused: Refused<'_>) {
 }
 
 /// A client was turned away before its session began.
-pub fn turned_away(service: Service, peer: Peer, reply: &Reply, reason: &dyn Display) {
-    let session = Session { id: SessionId::next(), service, peer };
+pub fn turned_away(session: &Session, reply: &Reply, reason: &dyn Display) {
     let stage = Stage::Connect;
-    refused(&session, Refused { stage, reply, reason, hello: None, reverse_path: None, forward_path: None });
+    refused(session, Refused { stage, reply, reason, hello: None, reverse_path: None, forward_path: None });
 }
 
 /// A message that was accepted.
@@ -163,6 +189,7 @@ pub fn received(session: &Session, received: Received<'_>) {
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
+        proxy = session.proxy.map(shown),
         octets = received.octets,
         recipients = received.recipients as u64,
         tls = received.tls,

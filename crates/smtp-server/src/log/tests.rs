@@ -36,7 +36,7 @@ fn lines(format: Format, events: impl FnOnce()) -> Vec<String> {
 }
 
 fn session() -> Session {
-    Session { id: SessionId::next(), service: Service::Mx, peer: Peer::Address("192.0.2.1:4321".parse().unwrap()) }
+    Session::new(Service::Mx, Peer::Address("192.0.2.1:4321".parse().unwrap()))
 }
 
 /// A refusal in which the peer chose the EHLO name, and the reason quotes what it wrote.

@@ -117,6 +117,34 @@ names! {
 }
 
 names! {
+    /// Why a connection to a listener behind a proxy was closed without a word.
+    ProxyRefusal {
+        /// The peer is no proxy that the listener takes connections from.
+        NotListed = "not_listed",
+        /// What the proxy sent first is no header.
+        Malformed = "malformed",
+        /// The header did not come in time.
+        TimedOut = "timed_out",
+        /// The connection ended or broke within the header.
+        Broken = "broken",
+    }
+}
+
+impl ProxyRefusal {
+    /// What an operator can do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NotListed => "if this is a proxy of yours, add it to proxy_from; clients need a listener without it",
+            Self::Malformed => {
+                "let the proxy send a PROXY header (HAProxy: send-proxy-v2), or take it out of proxy_from"
+            }
+            Self::TimedOut => "the proxy sends no PROXY header (HAProxy: send-proxy-v2), or the way to it is slow",
+            Self::Broken => "look at the proxy and the way to it",
+        }
+    }
+}
+
+names! {
     /// How an attempt ended for one recipient.
     AttemptResult {
         /// In the mailbox, or taken over by the next hop.
@@ -223,6 +251,11 @@ pub(super) struct ByCommand {
 pub(super) struct ByReject {
     pub stage: Stage,
     pub code: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByProxyRefusal {
+    pub reason: ProxyRefusal,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

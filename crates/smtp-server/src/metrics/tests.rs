@@ -87,6 +87,9 @@ fn everything(metrics: &Metrics) {
     for &stage in Stage::ALL {
         metrics.reject(stage, ReplyCode::MAILBOX_UNAVAILABLE);
     }
+    for &reason in ProxyRefusal::ALL {
+        metrics.proxy_refused(reason);
+    }
     for &class in DeliveryClass::ALL {
         drop(metrics.attempt_begun(class));
         for &result in AttemptResult::ALL {

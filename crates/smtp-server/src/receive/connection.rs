@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::transaction::{Incoming, Refused, Transaction};
 use super::{Endpoint, Phase, replies};
-use crate::listener::{Peer, SessionPermit};
+use crate::listener::SessionPermit;
 use crate::log;
 use crate::metrics::{Direction, SessionGuard, Stage, Verb};
 use crate::shared::Shared;
@@ -39,7 +39,7 @@ pub(super) struct Receiver {
     connection: Connection<ServerSession>,
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
-    session: log::Session,
+    session: Box<log::Session>,
     /// The user, where this is a program of this machine.
     submitter: Option<Submitter>,
     transaction: Option<Box<Transaction>>,
@@ -55,13 +55,12 @@ impl Receiver {
     /// logged.
     pub(super) async fn open(
         tcp: TcpStream,
-        peer: Peer,
+        session: Box<log::Session>,
         shared: Arc<Shared>,
         endpoint: Arc<Endpoint>,
         permit: SessionPermit,
         phase: &mut watch::Receiver<Phase>,
     ) -> Option<Self> {
-        let session = log::Session { id: log::SessionId::next(), service: endpoint.service, peer };
         let guard = shared.metrics().session_opened(endpoint.service);
         log::connected(&session);
         let opened = Instant::now();
@@ -110,7 +109,7 @@ impl Receiver {
         endpoint: Arc<Endpoint>,
         permit: SessionPermit,
     ) -> Self {
-        let session = log::Session { id: log::SessionId::next(), service: endpoint.service, peer: submitter.peer() };
+        let session = Box::new(log::Session::new(endpoint.service, submitter.peer()));
         let guard = shared.metrics().session_opened(endpoint.service);
         log::connected(&session);
         let engine = ServerSession::new(Arc::clone(&endpoint.engine), None, now());
@@ -407,7 +406,7 @@ async fn secure(
 }
 
 /// Does the work, unless the server begins to stop.
-async fn unless_stopped<T>(
+pub(super) async fn unless_stopped<T>(
     phase: &mut watch::Receiver<Phase>,
     work: impl Future<Output = Result<T, Broken>>,
 ) -> Result<T, Broken> {

@@ -10,6 +10,7 @@ mod content;
 mod limits;
 mod lines;
 mod program;
+mod proxy;
 mod recipients;
 mod refusals;
 mod relay;

@@ -83,7 +83,7 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut server = Self { child, log, address: String::new() };
         let started = server.event("started");
-        server.address = started["addresses"].as_str().unwrap().to_owned();
+        started["addresses"].as_str().unwrap().clone_into(&mut server.address);
         server
     }
 
