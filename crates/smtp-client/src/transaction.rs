@@ -137,9 +137,13 @@ impl Client {
                 transaction.set(index, DeliveryResult::of(report));
                 return ControlFlow::Continue(());
             }
+            Ok(Event::NotDelivered { index, reply }) => {
+                transaction.set(index, self.refused(Stage::MailData, reply));
+                return ControlFlow::Continue(());
+            }
             Ok(Event::Finished) => {}
             Ok(Event::Refused { stage, reply }) => {
-                self.usable = stage != client::Stage::MailData;
+                self.usable = self.connection.session().stage() == client::Stage::Idle;
                 transaction.fill(&self.refused(mail_stage(stage), reply));
             }
             Ok(Event::Closed(reason)) => self.abandon(transaction, closed(reason)),
