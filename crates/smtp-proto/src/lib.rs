@@ -121,6 +121,11 @@ mod reply;
 mod session;
 mod status;
 mod syntax;
+
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
+#[cfg(feature = "serde")]
+mod serde;
 mod tls;
 
 pub use auth::{AuthResponse, Mechanism, Secret};
