@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use smtp_proto::server::{Event, ServerConfig, ServerSession};
-use smtp_proto::{EnhancedStatus, Extensions, HelloName, Limits, Reply, ReplyCode, Session};
+use smtp_proto::server::{AuthStep, Event, Framing, ServerConfig, ServerSession};
+use smtp_proto::{EnhancedStatus, Extensions, HelloName, Limits, Mechanism, Reply, ReplyCode, Session};
 
 fuzz_target!(|input: (u8, u32, &[u8])| {
     let (cut, answers, octets) = input;
@@ -34,6 +34,8 @@ struct Served {
     /// The content of each message that came to its end.
     contents: Vec<Vec<u8>>,
     content: Vec<u8>,
+    /// How the content comes, or came last.
+    framing: Option<Framing>,
     output: Vec<u8>,
     closed: bool,
 }
@@ -44,7 +46,8 @@ fn serve(octets: &[u8], piece: usize, answers: u32) -> Served {
     config.limits = Limits { message_octets: 2048, recipients_per_message: 3, ..Limits::default() };
     let session = ServerSession::new(Arc::new(config), None, now);
     let (log, contents, content, output) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut served = Served { session, now, answers, log, contents, content, output, closed: false };
+    let framing = None;
+    let mut served = Served { session, now, answers, log, contents, content, framing, output, closed: false };
     let mut input = BytesMut::new();
     served.advance(&mut input);
     for piece in octets.chunks(piece) {
@@ -80,8 +83,11 @@ impl Served {
         assert!(!self.closed, "nothing comes after the end");
         match &event {
             Event::MailData(octets) => return self.content.extend_from_slice(octets),
+            Event::MailDataStart(framing) => self.framing = Some(*framing),
             Event::MailDataEnd(facts) => {
                 assert_eq!(facts.octets, self.content.len() as u64);
+                let is_stuffed = self.framing == Some(Framing::Data);
+                assert!(!is_stuffed || self.content.is_empty() || self.content.ends_with(b"\r\n"));
                 self.contents.push(std::mem::take(&mut self.content));
             }
             Event::Reset => self.content.clear(),
@@ -95,12 +101,13 @@ impl Served {
     fn answer(&mut self, event: &Event) {
         let refuse = self.answers & 1 == 1;
         let answered = match event {
-            Event::Reset | Event::Refused(_) | Event::Closed(_) => return,
+            Event::Reset | Event::AuthCancelled | Event::Refused(_) | Event::Closed(_) => return,
             Event::Connected => {
                 self.session.reply(Reply::without_status(ReplyCode::SERVICE_READY, "mx.test"), self.now)
             }
             _ if refuse => self.session.reply(refusal(), self.now),
             Event::Hello(_) => self.session.hello(offered(), self.now),
+            Event::Auth(AuthStep::Begin { .. }) => self.session.challenge(b"who?", self.now),
             Event::MailDataStart(_) => self.session.begin_mail_data(self.now),
             _ => self.session.reply(Reply::without_status(ReplyCode::OK, "ok"), self.now),
         };
@@ -114,7 +121,16 @@ fn refusal() -> Reply {
 }
 
 fn offered() -> Extensions {
-    Extensions { size: Some(2048), pipelining: true, eight_bit_mime: true, smtputf8: true, ..Extensions::default() }
+    Extensions {
+        size: Some(2048),
+        pipelining: true,
+        eight_bit_mime: true,
+        smtputf8: true,
+        chunking: true,
+        dsn: true,
+        auth: vec![Mechanism::PLAIN],
+        ..Extensions::default()
+    }
 }
 
 /// Every line has a code, and none is longer than RFC 5321 section 4.5.3.1.5 allows.
@@ -135,5 +151,4 @@ fn assert_clean(content: &[u8]) {
         assert_eq!(*octet == b'\n', previous == b'\r');
         previous = *octet;
     }
-    assert!(content.is_empty() || content.ends_with(b"\r\n"));
 }

@@ -108,6 +108,7 @@ pub mod mail_data;
 pub mod server;
 
 mod auth;
+mod chunk;
 mod command;
 mod domain;
 mod envelope;
@@ -121,11 +122,6 @@ mod reply;
 mod session;
 mod status;
 mod syntax;
-
-#[cfg(feature = "arbitrary")]
-mod arbitrary;
-#[cfg(feature = "serde")]
-mod serde;
 mod tls;
 
 pub use auth::{AuthResponse, Mechanism, Secret};
@@ -143,6 +139,6 @@ pub use parameter::{
 pub use path::{ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use remote_reply::{ReadReplyError, RemoteReply, ReplyReader};
 pub use reply::{Reply, ReplyClass, ReplyCode, ReplyError};
-pub use session::{Deadline, NotAwaited, Protocol, Session, Timer};
+pub use session::{Deadline, NotAwaited, Session, Timer};
 pub use status::{EnhancedStatus, StatusClass, StatusSyntaxError};
 pub use tls::{ChannelBindings, PeerCertificate, TlsFacts};

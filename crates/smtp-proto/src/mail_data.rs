@@ -175,7 +175,7 @@ impl Run {
 }
 
 /// Where the first fault stands in octets that have one.
-fn first_fault(octets: &[u8]) -> (usize, ContentFault) {
+pub(crate) fn first_fault(octets: &[u8]) -> (usize, ContentFault) {
     let mut at = 0;
     while let Some(&octet) = octets.get(at) {
         match octet {

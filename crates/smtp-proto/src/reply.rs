@@ -36,6 +36,8 @@ impl ReplyCode {
     pub const SERVICE_READY: Self = Self(220);
     /// 221: the channel is being closed, as asked for.
     pub const CLOSING: Self = Self(221);
+    /// 235: authentication succeeded (RFC 4954 §6).
+    pub const AUTHENTICATION_SUCCEEDED: Self = Self(235);
     /// 250: done.
     pub const OK: Self = Self(250);
     /// 251: user not local, the message will be forwarded.

@@ -1,5 +1,8 @@
 //! The server's side of a session (RFC 5321 §3, §4).
 
+mod auth;
+mod chunks;
+mod content;
 mod event;
 mod replies;
 mod state;
@@ -9,13 +12,14 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-pub use event::{CloseReason, Event, Framing, Refusal, Subject};
+pub use event::{AuthStep, CloseReason, Event, Framing, Refusal, Subject};
 
 use crate::limits::Limits;
 use crate::line::LineCutter;
 use crate::session::{Deadline, NotAwaited, Session, Timer};
 use crate::tls::TlsFacts;
 use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode};
+use content::MailData;
 use state::State;
 
 /// What all sessions of a listener have in common.
@@ -23,6 +27,10 @@ use state::State;
 pub struct ServerConfig {
     /// The name of this server: in the reply to EHLO and HELO, and in 221 and 421.
     pub hostname: HelloName,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Which questions are handed on.
+    pub queries: Queries,
     /// How much is taken from a client.
     pub limits: Limits,
     /// How long is waited for a client.
@@ -32,8 +40,40 @@ pub struct ServerConfig {
 impl ServerConfig {
     /// The defaults for a server of this name.
     pub fn new(hostname: HelloName) -> Self {
-        Self { hostname, limits: Limits::default(), timeouts: ServerTimeouts::default() }
+        Self {
+            hostname,
+            protocol: Protocol::Smtp,
+            queries: Queries::default(),
+            limits: Limits::default(),
+            timeouts: ServerTimeouts::default(),
+        }
     }
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SMTP (RFC 5321): EHLO or HELO, and one answer to the mail data.
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033): LHLO only, and an answer to the mail data for each accepted recipient. Never on port 25.
+    Lmtp,
+}
+
+/// Which questions of a client are handed on as events. Those that are not the session answers by itself: HELP with the
+/// commands, VRFY with 252, EXPN and ETRN with 502.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+// Each is handed on or not, and all combinations are possible.
+#[allow(clippy::struct_excessive_bools)]
+pub struct Queries {
+    /// [`Event::Help`].
+    pub help: bool,
+    /// [`Event::Vrfy`].
+    pub vrfy: bool,
+    /// [`Event::Expn`].
+    pub expn: bool,
+    /// [`Event::Etrn`].
+    pub etrn: bool,
 }
 
 /// How long a server session waits for its client. The defaults are those of RFC 5321 §4.5.3.2.7 and more.
@@ -72,6 +112,8 @@ pub struct ServerSession {
     state: State,
     client: Option<Box<Client>>,
     tls: Option<Box<TlsFacts>>,
+    /// AUTH has succeeded.
+    authenticated: bool,
     lines: LineCutter,
     errors: u32,
     /// The last command was refused: RCPT and DATA behind it, sent in the same group, are no errors of their own.
@@ -109,6 +151,7 @@ impl ServerSession {
             state: State::Opening,
             client: None,
             tls: tls.map(Box::new),
+            authenticated: false,
             lines: LineCutter::default(),
             errors: 0,
             behind_refusal: false,
@@ -124,7 +167,6 @@ impl ServerSession {
     /// # Errors
     ///
     /// [`NotAwaited`] where no event waits for a reply: the client has gone, or the answer came by another way.
-    #[expect(clippy::needless_pass_by_value, reason = "an answer is made to be given away")]
     pub fn reply(&mut self, reply: Reply, now: Instant) -> Result<(), NotAwaited> {
         let accepted = reply.class() == ReplyClass::Completion;
         self.behind_refusal = !accepted;
@@ -138,14 +180,26 @@ impl ServerSession {
                 self.reset_due |= open.is_some();
                 State::Ready
             }
-            State::MailAsked(_) | State::MailDataEndAsked(_) => State::Ready,
+            State::MailDataEndAsked(envelope, before) if !self.is_answered(before + 1, envelope.recipients.len()) => {
+                State::MailDataEndAsked(envelope, before + 1)
+            }
+            State::MailAsked(_) | State::MailDataEndAsked(..) => State::Ready,
             State::RcptAsked(mut envelope, rcpt) => {
                 if accepted {
                     envelope.recipients.push(*rcpt);
                 }
                 State::Transaction(envelope)
             }
-            State::MailDataStartAsked(envelope) => State::Transaction(envelope),
+            State::MailDataStartAsked(envelope, None) => State::Transaction(envelope),
+            State::MailDataStartAsked(envelope, Some(chunk)) => {
+                self.refuse_first_chunk(&envelope, chunk, reply, now);
+                return Ok(());
+            }
+            State::AuthAsked => {
+                self.authenticated = reply.code() == ReplyCode::AUTHENTICATION_SUCCEEDED;
+                State::Ready
+            }
+            State::QueryAsked(state) => *state,
             other => {
                 self.state = other;
                 return Err(NotAwaited);
@@ -158,7 +212,7 @@ impl ServerSession {
 
     /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. A transaction that was open is
     /// gone with it ([`Event::Reset`] follows), as after RSET (RFC 5321 §4.1.4). STARTTLS is left out where there
-    /// is TLS already. A size that is offered is also the limit then; it is never more than [`Limits::message_octets`],
+    /// is TLS already, REQUIRETLS where there is none (RFC 8689 §2). A size that is offered is also the limit then; it is never more than [`Limits::message_octets`],
     /// and says that where it is 0.
     ///
     /// # Errors
@@ -176,6 +230,7 @@ impl ServerSession {
             }
         };
         offered.starttls &= self.tls.is_none();
+        offered.require_tls &= self.tls.is_some();
         let permitted = self.config.limits.message_octets;
         offered.size = offered.size.map(|octets| if octets == 0 { permitted } else { octets.min(permitted) });
         let reply = self.hello_reply(hello.kind, &offered);
@@ -186,29 +241,32 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Answers [`Event::MailDataStart`]: the mail data may come (354).
+    /// Answers [`Event::MailDataStart`]: the mail data may come (354 to DATA; a chunk is answered at its end).
     ///
     /// # Errors
     ///
-    /// [`NotAwaited`] where no DATA waits.
+    /// [`NotAwaited`] where no DATA, and no first BDAT, waits.
     pub fn begin_mail_data(&mut self, now: Instant) -> Result<(), NotAwaited> {
-        let envelope = match std::mem::take(&mut self.state) {
-            State::MailDataStartAsked(envelope) => envelope,
+        let until = now + self.config.timeouts.mail_data;
+        match std::mem::take(&mut self.state) {
+            State::MailDataStartAsked(envelope, None) => {
+                let mail_data = MailData::new(envelope, self.message_octets_max(), until);
+                self.state = State::MailData(Box::new(mail_data));
+                self.send(&replies::START_MAIL_INPUT);
+            }
+            State::MailDataStartAsked(envelope, Some(chunk)) => self.begin_chunks(envelope, chunk, until),
             other => {
                 self.state = other;
                 return Err(NotAwaited);
             }
-        };
-        let until = now + self.config.timeouts.mail_data;
-        self.state = State::mail_data(envelope, self.message_octets_max(), until);
+        }
         self.progress = now;
-        self.send(&replies::START_MAIL_INPUT);
         Ok(())
     }
 
     /// Refuses the mail data that is coming in: no more of it is told, it is swallowed to its true end, and `reply` is
-    /// sent there. [`Event::Reset`] follows at once. After [`Event::MailDataEnd`] it is the answer to that. Does nothing
-    /// where there is no mail data.
+    /// sent there; by BDAT, at the end of the chunk. [`Event::Reset`] follows at once. After [`Event::MailDataEnd`] it is
+    /// the answer to that, for all recipients that have none. Does nothing where there is no mail data.
     pub fn refuse_mail_data(&mut self, reply: Reply) {
         debug_assert!(
             matches!(reply.class(), ReplyClass::Transient | ReplyClass::Permanent),
@@ -216,19 +274,23 @@ impl ServerSession {
         );
         match self.state {
             State::MailData(_) => self.refuse_content(reply),
-            State::MailDataEndAsked(_) => {
+            State::Chunk(_) | State::BetweenChunks(_) => self.refuse_chunks(reply),
+            State::MailDataEndAsked(ref envelope, before) => {
+                let unanswered = envelope.recipients.len().saturating_sub(before);
                 self.state = State::Ready;
-                self.send(&reply);
+                self.send_final(&reply, unanswered);
             }
             _ => {}
         }
     }
 
-    /// The handshake after [`Event::StartTls`] is done: the session begins anew, before EHLO (RFC 3207 §4.2).
+    /// The handshake after [`Event::StartTls`] is done: the session begins anew, before EHLO (RFC 3207 §4.2). What AUTH
+    /// has settled before is forgotten, too.
     pub fn tls_established(&mut self, tls: TlsFacts, now: Instant) {
         if matches!(self.state, State::Handshake) {
             self.state = State::Ready;
             self.client = None;
+            self.authenticated = false;
             self.tls = Some(Box::new(tls));
             self.progress = now;
         }
@@ -349,15 +411,21 @@ impl Session for ServerSession {
             State::Closed => return None,
             State::Closing(_) => (timeouts.transmit, Timer::Transmit),
             _ if transmitting => (timeouts.transmit, Timer::Transmit),
-            State::NoService | State::Ready | State::Transaction(_) => (timeouts.command, Timer::Command),
-            State::MailData(_) | State::Swallowing(_) => {
-                let next_octets = Deadline { at: self.progress + timeouts.data_block, reason: Timer::DataBlock };
-                let end = self.state.mail_data_until().map(|at| Deadline { at, reason: Timer::MailData });
-                return end.into_iter().chain([next_octets]).min_by_key(|deadline| deadline.at);
+            State::NoService
+            | State::Ready
+            | State::Transaction(_)
+            | State::BetweenChunks(_)
+            | State::ChunksFailed(_)
+            | State::AuthResponse => (timeouts.command, Timer::Command),
+            State::MailData(_) | State::Swallowing(_) | State::Chunk(_) | State::SwallowingChunk(_) => {
+                (timeouts.data_block, Timer::DataBlock)
             }
             State::Handshake => (timeouts.start_tls, Timer::StartTls),
             _ => return None,
         };
-        Some(Deadline { at: self.progress + wait, reason })
+        let next = Deadline { at: self.progress + wait, reason };
+        let end = self.state.mail_data_until().filter(|_| !transmitting);
+        let end = end.map(|at| Deadline { at, reason: Timer::MailData });
+        end.into_iter().chain([next]).min_by_key(|deadline| deadline.at)
     }
 }

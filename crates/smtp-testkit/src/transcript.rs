@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use smtp_proto::{Limits, Session};
 
-pub use client::{ClientRole, LmtpClientRole};
-pub use server::ServerRole;
+pub use client::ClientRole;
+pub use server::{LmtpServerRole, ServerRole};
 
 use octets::read_octets;
 use run::{Cuts, Run};

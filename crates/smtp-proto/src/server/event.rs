@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::mail_data::ContentFacts;
 use crate::session::Timer;
-use crate::{Command, Hello, Mail, Rcpt, Reply};
+use crate::{Argument, Command, Hello, Mail, Mechanism, Rcpt, Reply, Secret};
 
 /// What has come from the client. Where an answer is due, no more input is taken until it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,18 +21,33 @@ pub enum Event {
     /// STARTTLS was taken and the 220 is queued: write it out, read nothing more, make the handshake, then call
     /// [`tls_established`](super::ServerSession::tls_established).
     StartTls,
+    /// A step of AUTH: answer with [`challenge`](super::ServerSession::challenge), or with
+    /// [`reply`](super::ServerSession::reply): 235 says who the client is, anything else ends the exchange (RFC 4954 §4).
+    Auth(AuthStep),
+    /// The exchange of AUTH is over without an answer of the caller: the client has given it up, or has sent what is no
+    /// response (RFC 4954 §4). It was refused; what was kept for it can go.
+    AuthCancelled,
+    /// HELP, VRFY, EXPN or ETRN, where [`Queries`](super::Queries) asks for it: answer with
+    /// [`reply`](super::ServerSession::reply).
+    Help(Option<Argument>),
+    /// VRFY: see [`Event::Help`].
+    Vrfy(Argument),
+    /// EXPN: see [`Event::Help`].
+    Expn(Argument),
+    /// ETRN: see [`Event::Help`].
+    Etrn(Argument),
     /// MAIL begins a transaction: answer with [`reply`](super::ServerSession::reply).
     Mail(Mail),
     /// RCPT names a recipient: answer with [`reply`](super::ServerSession::reply).
     Rcpt(Rcpt),
     /// The client wants to send the mail data: answer with
     /// [`begin_mail_data`](super::ServerSession::begin_mail_data), or with [`reply`](super::ServerSession::reply) to
-    /// refuse, which leaves the transaction open.
+    /// refuse. That leaves the transaction open after DATA; after BDAT it is gone, and [`Event::Reset`] follows.
     MailDataStart(Framing),
     /// Content, its dot-stuffing removed: a view into the input buffer. Lines may be cut anywhere.
     MailData(Bytes),
     /// The content is complete and without fault: answer with [`reply`](super::ServerSession::reply), which ends the
-    /// transaction.
+    /// transaction. In LMTP answer once for each accepted recipient, in their order (RFC 2033 §4.2).
     MailDataEnd(ContentFacts),
     /// The transaction that was open is gone, for whatever cause; what was kept for it can go too. A refusal of mail
     /// data that is still coming in has been chosen and is sent at its true end.
@@ -72,6 +87,22 @@ pub enum Subject {
 pub enum Framing {
     /// By DATA, ended by a lone dot (RFC 5321 §4.1.1.4).
     Data,
+    /// By BDAT, counted (RFC 3030 §2).
+    Chunked,
+}
+
+/// A step of AUTH (RFC 4954 §4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthStep {
+    /// The client begins, by a mechanism that is offered.
+    Begin {
+        /// Which one.
+        mechanism: Mechanism,
+        /// What the client says at once; `Some` of nothing where it said `=`.
+        initial: Option<Secret>,
+    },
+    /// What the client says to the last challenge.
+    Response(Secret),
 }
 
 /// Why a server session is over.
@@ -92,6 +123,8 @@ pub enum CloseReason {
     ClearTextAfterStartTls,
     /// An HTTP request: a browser that was made to talk to us.
     HttpRequest,
+    /// BDAT without a size that can be read: where its chunk ends is not known.
+    MalformedChunk,
 }
 
 impl fmt::Display for CloseReason {
@@ -104,6 +137,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyErrors => f.write_str("too many errors"),
             Self::ClearTextAfterStartTls => f.write_str("octets in the clear after STARTTLS"),
             Self::HttpRequest => f.write_str("HTTP request"),
+            Self::MalformedChunk => f.write_str("malformed chunk size"),
         }
     }
 }

@@ -11,7 +11,7 @@ pub(super) const RESET: Reply = Reply::new(ReplyCode::OK, status(2, 0, 0), "Rese
 pub(super) const HELP: Reply = Reply::new(
     ReplyCode::HELP,
     status(2, 0, 0),
-    "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP QUIT HELP VRFY STARTTLS\nSee RFC 5321",
+    "Commands: EHLO HELO LHLO MAIL RCPT DATA BDAT RSET NOOP QUIT HELP VRFY STARTTLS AUTH\nSee RFC 5321",
 );
 pub(super) const CANNOT_VERIFY: Reply =
     Reply::new(ReplyCode::CANNOT_VERIFY, status(2, 5, 0), "Cannot verify; send the message and see");
@@ -22,6 +22,7 @@ pub(super) const START_MAIL_INPUT: Reply =
     Reply::without_status(ReplyCode::START_MAIL_INPUT, "Start mail input; end with <CRLF>.<CRLF>");
 pub(super) const READY_FOR_TLS: Reply = Reply::new(ReplyCode::SERVICE_READY, status(2, 0, 0), "Ready to start TLS");
 
+pub(super) const CHUNK_TAKEN: Reply = Reply::new(ReplyCode::OK, status(2, 0, 0), "Chunk taken");
 pub(super) const CLOSING: Reply = Reply::new(ReplyCode::CLOSING, status(2, 0, 0), "closing the channel");
 
 pub(super) const HELLO_FIRST: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "EHLO first");
@@ -30,8 +31,27 @@ pub(super) const NESTED_MAIL: Reply =
 pub(super) const MAIL_FIRST: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "MAIL first");
 pub(super) const NO_RECIPIENTS: Reply =
     Reply::new(ReplyCode::TRANSACTION_FAILED, status(5, 5, 1), "No valid recipients");
+pub(super) const NO_RECIPIENTS_LMTP: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "No valid recipients");
+pub(super) const CHUNKS_ONLY: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Content is coming in chunks: BDAT or RSET");
+pub(super) const RSET_FIRST: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "A chunk was refused: RSET first");
+pub(super) const NOT_NOW: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Not inside a transaction");
 pub(super) const QUIT_ONLY: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "No service here: QUIT");
 pub(super) const NO_LMTP: Reply = Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 1), "This is not LMTP");
+pub(super) const LMTP_ONLY: Reply = Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 1), "This is LMTP: LHLO");
+pub(super) const NO_AUTH: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "AUTH is not offered here");
+pub(super) const AUTHENTICATED_ALREADY: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Authenticated already");
+pub(super) const NO_AUTH_NOW: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "No AUTH inside a transaction");
+pub(super) const MECHANISM_NOT_OFFERED: Reply =
+    Reply::new(ReplyCode::PARAMETER_NOT_IMPLEMENTED, status(5, 5, 4), "Mechanism not offered");
+pub(super) const AUTH_CANCELLED: Reply =
+    Reply::new(ReplyCode::PARAMETER_SYNTAX, status(5, 0, 0), "Authentication cancelled");
+pub(super) const AUTH_LINE_TOO_LONG: Reply =
+    Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 6), "Authentication exchange line is too long");
 pub(super) const NO_TLS: Reply = Reply::new(ReplyCode::NOT_IMPLEMENTED, status(5, 5, 1), "TLS is not offered here");
 pub(super) const TLS_ALREADY: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "TLS is there already");
 pub(super) const NO_TLS_NOW: Reply =

@@ -1,15 +1,17 @@
 //! All changes of state of a server session: one dispatch, one function per state.
 
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 
+use super::chunks::{Chunk, Chunked, FailedChunks, RefusedChunk};
+use super::content::{MailData, Swallowing};
 use super::event::{CloseReason, Event, Framing, Refusal, Subject};
-use super::{ServerSession, replies};
+use super::{Protocol, ServerSession, replies};
+use crate::limits::Limits;
 use crate::line::{self, Line};
-use crate::mail_data::{ContentFault, MailDataPiece, Unstuffer};
-use crate::{BodyType, Command, Envelope, Hello, HelloKind, Mail, Rcpt, Reply, SyntaxError, SyntaxReason};
+use crate::{Argument, BodyType, Command, Envelope, Hello, HelloKind, Mail, Rcpt, Reply, SyntaxError, SyntaxReason};
 
 /// Where the session is. The variants named `…Asked` wait for the caller's answer and take no input.
 #[derive(Debug, Default)]
@@ -28,12 +30,28 @@ pub(super) enum State {
     /// MAIL was accepted.
     Transaction(Box<Envelope>),
     RcptAsked(Box<Envelope>, Box<Rcpt>),
-    MailDataStartAsked(Box<Envelope>),
+    /// With the first chunk, where the mail data is to come by BDAT.
+    MailDataStartAsked(Box<Envelope>, Option<Chunk>),
     /// 354 was sent.
     MailData(Box<MailData>),
     /// Mail data that is refused at its end already.
     Swallowing(Box<Swallowing>),
-    MailDataEndAsked(Box<Envelope>),
+    /// A chunk is coming in.
+    Chunk(Box<Chunked>),
+    /// All chunks so far were taken, and the last one has not been.
+    BetweenChunks(Box<Chunked>),
+    /// A chunk that is refused at its end already.
+    SwallowingChunk(Box<RefusedChunk>),
+    /// A chunk was refused that was not the last one: RSET must come (RFC 3030 §2).
+    ChunksFailed(Box<FailedChunks>),
+    /// With the number of answers that were given, in LMTP.
+    MailDataEndAsked(Box<Envelope>, usize),
+    /// A step of AUTH waits.
+    AuthAsked,
+    /// 334 was sent.
+    AuthResponse,
+    /// A question that the session could have answered by itself; with the state that it was asked in.
+    QueryAsked(Box<State>),
     /// 220 was sent to STARTTLS.
     Handshake,
     /// The last reply is leaving.
@@ -43,51 +61,14 @@ pub(super) enum State {
     Closed,
 }
 
-#[derive(Debug)]
-pub(super) struct MailData {
-    envelope: Box<Envelope>,
-    intake: Intake,
-}
-
-#[derive(Debug)]
-pub(super) struct Swallowing {
-    intake: Intake,
-    refusal: Reply,
-}
-
-/// Mail data as it comes in, and how long it may go on.
-#[derive(Debug)]
-struct Intake {
-    unstuffer: Unstuffer,
-    until: Instant,
-}
-
-impl Intake {
-    /// By so much the time is longer for each octet that has come: mail data that keeps up 1,000 octets a second is
-    /// never too slow.
-    const TIME_PER_OCTET: Duration = Duration::from_millis(1);
-
-    /// The next piece, and whether any octets were taken for it.
-    fn next_piece(&mut self, input: &mut BytesMut) -> (Option<MailDataPiece>, bool) {
-        let waiting = input.len();
-        let piece = self.unstuffer.next_piece(input);
-        let taken = u32::try_from(waiting - input.len()).unwrap_or(u32::MAX);
-        self.until += Self::TIME_PER_OCTET * taken;
-        (piece, taken > 0)
-    }
-}
-
 impl State {
-    pub(super) fn mail_data(envelope: Box<Envelope>, octets_max: u64, until: Instant) -> Self {
-        let intake = Intake { unstuffer: Unstuffer::new(octets_max), until };
-        Self::MailData(Box::new(MailData { envelope, intake }))
-    }
-
     /// Until when the mail data that is coming in may go on.
     pub(super) fn mail_data_until(&self) -> Option<Instant> {
         match self {
-            Self::MailData(mail_data) => Some(mail_data.intake.until),
-            Self::Swallowing(swallowing) => Some(swallowing.intake.until),
+            Self::MailData(mail_data) => Some(mail_data.until()),
+            Self::Swallowing(swallowing) => Some(swallowing.until()),
+            Self::Chunk(chunked) | Self::BetweenChunks(chunked) => Some(chunked.until()),
+            Self::SwallowingChunk(refused) => Some(refused.until()),
             _ => None,
         }
     }
@@ -98,16 +79,18 @@ impl State {
             Self::Transaction(envelope)
             | Self::RcptAsked(envelope, _)
             | Self::HelloAsked(_, Some(envelope))
-            | Self::MailDataStartAsked(envelope)
-            | Self::MailDataEndAsked(envelope) => Some(envelope),
+            | Self::MailDataStartAsked(envelope, _)
+            | Self::MailDataEndAsked(envelope, _) => Some(envelope),
             Self::MailData(mail_data) => Some(&mail_data.envelope),
+            Self::Chunk(chunked) | Self::BetweenChunks(chunked) => Some(&chunked.envelope),
+            Self::QueryAsked(state) => state.envelope(),
             _ => None,
         }
     }
 }
 
 /// `Break` gives the caller what there is to tell, `Continue` goes round again.
-type Flow = ControlFlow<Option<Event>>;
+pub(super) type Flow = ControlFlow<Option<Event>>;
 
 impl ServerSession {
     /// The dispatch.
@@ -119,16 +102,25 @@ impl ServerSession {
             }
             let flow = match self.state {
                 State::Opening => self.opening(),
-                State::NoService | State::Ready | State::Transaction(_) => self.command_line(now, input),
+                State::NoService
+                | State::Ready
+                | State::Transaction(_)
+                | State::BetweenChunks(_)
+                | State::ChunksFailed(_) => self.command_line(now, input),
                 State::MailData(_) => self.mail_data(now, input),
                 State::Swallowing(_) => self.swallow(now, input),
+                State::Chunk(_) => self.chunk(now, input),
+                State::SwallowingChunk(_) => self.swallow_rest_of_chunk(now, input),
+                State::AuthResponse => self.auth_response(now, input),
                 State::Closing(_) => Break(self.farewell()),
                 State::Greeting
                 | State::HelloAsked(..)
                 | State::MailAsked(_)
                 | State::RcptAsked(..)
-                | State::MailDataStartAsked(_)
-                | State::MailDataEndAsked(_)
+                | State::MailDataStartAsked(..)
+                | State::MailDataEndAsked(..)
+                | State::AuthAsked
+                | State::QueryAsked(_)
                 | State::Handshake
                 | State::Closed => Break(None),
             };
@@ -162,9 +154,12 @@ impl ServerSession {
         if self.output.len() >= limits.output_octets {
             return Break(None);
         }
-        let Some(line) = self.lines.cut(input, limits.command_line_octets) else { return Break(None) };
+        let Some(line) = self.lines.cut(input, line_octets_max(limits, input)) else { return Break(None) };
         let parsed = match line {
-            Line::Whole(octets) => Command::parse(&input[..octets]).map_err(Mistake::Syntax),
+            Line::Whole(octets) => Command::parse(&input[..octets]).map_err(|error| match &input[..octets] {
+                line if is_bdat(line) => Mistake::Chunk(error),
+                _ => Mistake::Syntax(error),
+            }),
             Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
             Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),
         };
@@ -178,6 +173,13 @@ impl ServerSession {
             }
             (Ok(Command::Quit), _) => self.quit(),
             (Ok(command), State::NoService) => self.refuse_error(replies::QUIT_ONLY, command),
+            (Ok(Command::Bdat { octets, last }), _) => self.bdat(octets, last, now, behind_refusal),
+            (Ok(command), State::BetweenChunks(_)) if !is_harmless(&command) => {
+                self.refuse_error(replies::CHUNKS_ONLY, command)
+            }
+            (Ok(command), State::ChunksFailed(_)) if !is_harmless(&command) => {
+                self.refuse_error(replies::RSET_FIRST, command)
+            }
             (Ok(command), _) => self.command(command, input),
         }
     }
@@ -190,6 +192,7 @@ impl ServerSession {
                 Continue(())
             }
             Mistake::Syntax(error) => self.refuse_error(error.reply(), Subject::Line),
+            Mistake::Chunk(error) => self.malformed_chunk(error),
             Mistake::Line(reply) => self.refuse_error(reply, Subject::Line),
         }
     }
@@ -204,18 +207,44 @@ impl ServerSession {
             Command::StartTls => self.start_tls(input),
             Command::Quit => self.quit(),
             Command::Noop => self.settled(&replies::NOOP),
+            Command::Auth { mechanism, initial } => self.auth(mechanism, initial),
+            Command::Help(argument) if self.config.queries.help => self.query(Event::Help(argument)),
             Command::Help(_) => self.settled(&replies::HELP),
+            Command::Vrfy(argument) if self.config.queries.vrfy => self.query(Event::Vrfy(argument)),
             Command::Vrfy(_) => self.settled(&replies::CANNOT_VERIFY),
+            Command::Expn(argument) if self.config.queries.expn => self.query(Event::Expn(argument)),
             Command::Expn(_) => self.settled(&replies::NO_EXPN),
-            Command::Bdat { .. } | Command::Auth { .. } | Command::Etrn(_) => {
-                self.refuse_error(replies::NOT_IMPLEMENTED, command)
-            }
+            Command::Etrn(argument) if self.config.queries.etrn => self.etrn(argument),
+            Command::Etrn(_) | Command::Bdat { .. } => self.refuse_error(replies::NOT_IMPLEMENTED, command),
         }
     }
 
+    /// Hands on a question; the state it was asked in comes back with the answer.
+    fn query(&mut self, event: Event) -> Flow {
+        let state = std::mem::take(&mut self.state);
+        self.state = State::QueryAsked(Box::new(state));
+        Break(Some(event))
+    }
+
+    /// ETRN is for those who have said who they are, and not inside a transaction (RFC 1985 §5.2).
+    fn etrn(&mut self, argument: Argument) -> Flow {
+        if self.client.is_none() {
+            return self.refuse_error(replies::HELLO_FIRST, Command::Etrn(argument));
+        }
+        if !matches!(self.state, State::Ready) {
+            return self.refuse_error(replies::NOT_NOW, Command::Etrn(argument));
+        }
+        self.query(Event::Etrn(argument))
+    }
+
     fn hello_command(&mut self, hello: Hello) -> Flow {
-        if hello.kind == HelloKind::Lhlo {
-            return self.refuse_error(replies::NO_LMTP, Command::Hello(hello));
+        match (self.config.protocol, hello.kind) {
+            (Protocol::Smtp, HelloKind::Lhlo) => return self.refuse_error(replies::NO_LMTP, Command::Hello(hello)),
+            // RFC 2033 §4.1: not even recognised.
+            (Protocol::Lmtp, HelloKind::Ehlo | HelloKind::Helo) => {
+                return self.refuse_error(replies::LMTP_ONLY, Command::Hello(hello));
+            }
+            (Protocol::Smtp, _) | (Protocol::Lmtp, HelloKind::Lhlo) => {}
         }
         let open = match std::mem::take(&mut self.state) {
             State::Transaction(envelope) => Some(envelope),
@@ -273,13 +302,13 @@ impl ServerSession {
     fn data(&mut self) -> Flow {
         match std::mem::take(&mut self.state) {
             State::Transaction(envelope) if !envelope.recipients.is_empty() => {
-                self.state = State::MailDataStartAsked(envelope);
+                self.state = State::MailDataStartAsked(envelope, None);
                 Break(Some(Event::MailDataStart(Framing::Data)))
             }
             State::Transaction(envelope) => {
                 self.state = State::Transaction(envelope);
                 // Not an error: a client that pipelines cannot know (RFC 2920 §3.1).
-                self.refuse_alone(replies::NO_RECIPIENTS, Command::Data)
+                self.refuse_alone(self.no_recipients(), Command::Data)
             }
             other => {
                 self.state = other;
@@ -288,8 +317,16 @@ impl ServerSession {
         }
     }
 
+    /// In LMTP it is 503 (RFC 2033 §4.2).
+    pub(super) fn no_recipients(&self) -> Reply {
+        match self.config.protocol {
+            Protocol::Smtp => replies::NO_RECIPIENTS,
+            Protocol::Lmtp => replies::NO_RECIPIENTS_LMTP,
+        }
+    }
+
     fn rset(&mut self) -> Flow {
-        self.reset_due = matches!(self.state, State::Transaction(_));
+        self.reset_due = self.state.envelope().is_some();
         self.state = State::Ready;
         self.settled(&replies::RESET)
     }
@@ -323,71 +360,8 @@ impl ServerSession {
         Continue(())
     }
 
-    fn mail_data(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
-        let State::MailData(mail_data) = &mut self.state else { return Break(None) };
-        let (piece, progress) = match mail_data.intake.unstuffer.fault() {
-            None => mail_data.intake.next_piece(input),
-            Some(fault) => return self.refuse_fault(fault),
-        };
-        let fault = mail_data.intake.unstuffer.fault();
-        if progress {
-            self.progress = now;
-        }
-        match (piece, fault) {
-            (Some(MailDataPiece::Content(octets)), _) => Break(Some(Event::MailData(octets))),
-            (Some(MailDataPiece::End), None) => self.mail_data_end(),
-            (Some(MailDataPiece::End), Some(fault)) => {
-                self.state = State::Ready;
-                self.reset_due = true;
-                self.refuse_alone(refusal(fault), Subject::Content)
-            }
-            (None, Some(fault)) => self.refuse_fault(fault),
-            (None, None) => Break(None),
-        }
-    }
-
-    fn mail_data_end(&mut self) -> Flow {
-        let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
-        self.state = State::MailDataEndAsked(mail_data.envelope);
-        Break(Some(Event::MailDataEnd(mail_data.intake.unstuffer.facts())))
-    }
-
-    fn refuse_fault(&mut self, fault: ContentFault) -> Flow {
-        let reply = refusal(fault);
-        self.refuse_content(reply.clone());
-        Break(Some(Event::Refused(Refusal { subject: Subject::Content, reply })))
-    }
-
-    /// The content will be refused at its end; until then it is only read.
-    pub(super) fn refuse_content(&mut self, refusal: Reply) {
-        self.state = match std::mem::take(&mut self.state) {
-            State::MailData(mail_data) => {
-                self.reset_due = true;
-                State::Swallowing(Box::new(Swallowing { intake: mail_data.intake, refusal }))
-            }
-            other => other,
-        };
-    }
-
-    fn swallow(&mut self, now: Instant, input: &mut BytesMut) -> Flow {
-        let State::Swallowing(swallowing) = &mut self.state else { return Break(None) };
-        let (piece, progress) = swallowing.intake.next_piece(input);
-        if progress {
-            self.progress = now;
-        }
-        match piece {
-            Some(MailDataPiece::Content(_)) => Continue(()),
-            Some(MailDataPiece::End) => {
-                let refusal = swallowing.refusal.clone();
-                self.state = State::Ready;
-                self.settled(&refusal)
-            }
-            None => Break(None),
-        }
-    }
-
     /// Answers by itself, and goes on.
-    fn settled(&mut self, reply: &Reply) -> Flow {
+    pub(super) fn settled(&mut self, reply: &Reply) -> Flow {
         self.send(reply);
         Continue(())
     }
@@ -405,14 +379,22 @@ impl ServerSession {
     }
 
     /// Answers a mistake of the client; at the last one that is permitted the session ends instead.
-    fn refuse_error(&mut self, reply: Reply, subject: impl Into<Subject>) -> Flow {
+    pub(super) fn refuse_error(&mut self, reply: Reply, subject: impl Into<Subject>) -> Flow {
+        if self.is_one_error_too_many() {
+            return Continue(());
+        }
+        self.refuse(reply, subject)
+    }
+
+    /// Counts an error. At the last one that is permitted the session ends, and nothing more is to be said.
+    pub(super) fn is_one_error_too_many(&mut self) -> bool {
         self.errors += 1;
         if self.errors < self.config.limits.errors_per_session {
-            return self.refuse(reply, subject);
+            return false;
         }
         self.send_with_hostname(&replies::TOO_MANY_ERRORS);
         self.end(CloseReason::TooManyErrors);
-        Continue(())
+        true
     }
 
     /// Queues one of the replies that begin with the server's name (RFC 5321 §4.2.2).
@@ -433,12 +415,24 @@ impl From<Command> for Subject {
 enum Mistake {
     Syntax(SyntaxError),
     Line(Reply),
+    /// BDAT that cannot be read.
+    Chunk(SyntaxError),
 }
 
-fn refusal(fault: ContentFault) -> Reply {
-    match fault {
-        ContentFault::BareLineEnd => replies::BARE_LINE_END,
-        ContentFault::Nul => replies::NUL,
-        ContentFault::TooLong => replies::TOO_LARGE,
+/// Octets of the next command line at most: AUTH may bring an initial response (RFC 4954 §4).
+fn line_octets_max(limits: &Limits, input: &[u8]) -> usize {
+    match input.get(..5) {
+        Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => limits.auth_line_octets.max(limits.command_line_octets),
+        _ => limits.command_line_octets,
     }
+}
+
+fn is_bdat(line: &[u8]) -> bool {
+    let verb = line.split(|octet| matches!(octet, b' ' | b'\t')).next();
+    verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+}
+
+/// Whether a command may come between the chunks of a message, or behind those that have failed.
+fn is_harmless(command: &Command) -> bool {
+    matches!(command, Command::Rset | Command::Noop | Command::Quit)
 }

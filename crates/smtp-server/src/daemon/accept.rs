@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use smtp_config::file::ListenerTls;
-use smtp_proto::server::{ServerConfig, ServerTimeouts};
+use smtp_proto::server::{Protocol, ServerConfig, ServerTimeouts};
 use smtp_proto::{EnhancedStatus, Limits, Reply, ReplyCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::listener::{self, BindError, Peer, TooMany};
 use crate::log;
+use crate::metrics::Service;
 use crate::receive::{self, Endpoint, Phase};
 use crate::shared::{self, Shared};
 
@@ -202,11 +203,15 @@ pub(crate) fn endpoint(
         start_tls: config.timeouts.tls_handshake,
         ..ServerTimeouts::default()
     };
-    let greeting = Reply::without_status(ReplyCode::SERVICE_READY, "ESMTP");
-    let text = format!("{name} ESMTP");
+    let (protocol, spoken) = match listener.service {
+        Service::Lmtp => (Protocol::Lmtp, "LMTP"),
+        Service::Mx | Service::Submission => (Protocol::Smtp, "ESMTP"),
+    };
+    let greeting = Reply::without_status(ReplyCode::SERVICE_READY, spoken);
+    let text = format!("{name} {spoken}");
     Endpoint {
         service: listener.service,
-        engine: Arc::new(ServerConfig { hostname: shared::hello_name(name), limits, timeouts }),
+        engine: Arc::new(ServerConfig { protocol, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) }),
         greeting: greeting.clone().with_text(text).unwrap_or(greeting),
         acceptor: tls.filter(|_| listener.tls != ListenerTls::None).cloned().map(TlsAcceptor::from),
         implicit_tls: listener.tls == ListenerTls::Implicit,

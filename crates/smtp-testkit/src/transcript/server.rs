@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use smtp_proto::server::{Event, Refusal, ServerConfig, ServerSession};
-use smtp_proto::{Command, EnhancedStatus, Extensions, Limits, NotAwaited, Reply, ReplyCode, TlsFacts};
+use smtp_proto::server::{AuthStep, Event, Protocol, Refusal, ServerConfig, ServerSession};
+use smtp_proto::{
+    Command, EnhancedStatus, Extensions, Limits, Mechanism, NotAwaited, Reply, ReplyCode, Secret, TlsFacts,
+};
 
 use super::{Role, Shown};
 
 /// The server is under test; it is called mx.example.com and offers all that there is.
 ///
 /// Answers: a reply (`550 5.1.1 No such user`), `hello` with what is offered (`hello PIPELINING SIZE=1000`), `begin` to let the mail
-/// data come; at any time: `refuse` and `close`, each with a reply.
+/// data come, `challenge` with octets for AUTH; at any time: `refuse` and `close`, each with a reply.
 #[derive(Debug)]
 pub struct ServerRole;
 
@@ -24,9 +26,7 @@ impl Role for ServerRole {
     const PEER_WAITS: bool = false;
 
     fn session(limits: Limits, now: Instant) -> ServerSession {
-        let hostname = "mx.example.com".parse().expect("it is a name");
-        let config = ServerConfig { limits, ..ServerConfig::new(hostname) };
-        ServerSession::new(Arc::new(config), None, now)
+        session(Protocol::Smtp, limits, now)
     }
 
     fn show(event: &Event) -> Shown {
@@ -51,6 +51,7 @@ impl Role for ServerRole {
                 );
                 Shown::Asked(text, "250 2.6.0 Accepted")
             }
+            Event::Auth(step) => Shown::Asked(auth_step(step), "535 5.7.8 Authentication failed"),
             Event::Refused(Refusal { reply, .. }) => Shown::Told(format!("Refused({})", reply.code())),
             other => Shown::Told(format!("{other:?}")),
         }
@@ -60,6 +61,7 @@ impl Role for ServerRole {
         let (first, rest) = words.split_once(' ').unwrap_or((words, ""));
         match first {
             "hello" => session.hello(extensions(rest), now).map_err(not_awaited),
+            "challenge" => session.challenge(rest.as_bytes(), now).map_err(not_awaited),
             "begin" => session.begin_mail_data(now).map_err(not_awaited),
             "refuse" => {
                 session.refuse_mail_data(reply(rest));
@@ -78,7 +80,51 @@ impl Role for ServerRole {
     }
 }
 
+/// The same for a server that speaks LMTP.
+#[derive(Debug)]
+pub struct LmtpServerRole;
+
+impl Role for LmtpServerRole {
+    type Session = ServerSession;
+    const DIRECTORY: &str = "lmtp-server";
+    const INPUT: char = 'C';
+    const OUTPUT: char = 'S';
+    const PEER_WAITS: bool = false;
+
+    fn session(limits: Limits, now: Instant) -> ServerSession {
+        session(Protocol::Lmtp, limits, now)
+    }
+
+    fn show(event: &Event) -> Shown {
+        ServerRole::show(event)
+    }
+
+    fn say(session: &mut ServerSession, words: &str, now: Instant) -> Result<(), String> {
+        ServerRole::say(session, words, now)
+    }
+
+    fn tls_established(session: &mut ServerSession, now: Instant) {
+        ServerRole::tls_established(session, now);
+    }
+}
+
+fn session(protocol: Protocol, limits: Limits, now: Instant) -> ServerSession {
+    let hostname = "mx.example.com".parse().expect("it is a name");
+    let config = ServerConfig { limits, protocol, ..ServerConfig::new(hostname) };
+    ServerSession::new(Arc::new(config), None, now)
+}
+
 const WILLING_HELLO: &str = "hello PIPELINING SIZE=1000000 STARTTLS ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8";
+
+/// Octets that come by AUTH are shown: those in a transcript are no secrets.
+fn auth_step(step: &AuthStep) -> String {
+    let shown = |secret: &Secret| super::octets::write_octets(secret.as_bytes());
+    match step {
+        AuthStep::Begin { mechanism, initial: None } => format!("Auth({mechanism})"),
+        AuthStep::Begin { mechanism, initial: Some(initial) } => format!("Auth({mechanism} \"{}\")", shown(initial)),
+        AuthStep::Response(response) => format!("Auth(\"{}\")", shown(response)),
+    }
+}
 
 /// A command as one line of text.
 pub(super) fn line(command: &Command) -> String {
@@ -91,7 +137,7 @@ pub(super) fn not_awaited(_: NotAwaited) -> String {
     "NotAwaited".to_owned()
 }
 
-/// What is offered, from EHLO keywords with `SIZE=` for a size.
+/// What is offered, from EHLO keywords with `SIZE=` for a size; AUTH is PLAIN and LOGIN.
 fn extensions(words: &str) -> Extensions {
     let mut extensions = Extensions::default();
     for word in words.split_whitespace() {
@@ -101,6 +147,10 @@ fn extensions(words: &str) -> Extensions {
             "ENHANCEDSTATUSCODES" => extensions.enhanced_status_codes = true,
             "8BITMIME" => extensions.eight_bit_mime = true,
             "SMTPUTF8" => extensions.smtputf8 = true,
+            "CHUNKING" => extensions.chunking = true,
+            "DSN" => extensions.dsn = true,
+            "REQUIRETLS" => extensions.require_tls = true,
+            "AUTH" => extensions.auth = vec![Mechanism::PLAIN, Mechanism::LOGIN],
             _ => {
                 let octets = word.strip_prefix("SIZE=").and_then(|octets| octets.parse().ok());
                 extensions.size = Some(octets.unwrap_or_else(|| panic!("no such extension: {word}")));
