@@ -125,6 +125,8 @@ words! {
         Mx = "mx",
         /// Mail from the programs of people (RFC 6409).
         Submission = "submission",
+        /// Mail from a server in front of this one, with an answer for each recipient (RFC 2033).
+        Lmtp = "lmtp",
     }
 }
 

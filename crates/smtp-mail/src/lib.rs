@@ -11,7 +11,6 @@ mod destination;
 pub mod dsn;
 pub mod header;
 mod id;
-pub mod maildrop;
 mod pattern;
 pub mod submission;
 pub mod trace;

@@ -11,7 +11,6 @@ pub mod demo;
 pub mod listener;
 pub mod local_socket;
 pub mod log;
-mod maildrop;
 pub mod metrics;
 pub mod program;
 mod receive;

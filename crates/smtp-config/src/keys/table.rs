@@ -157,11 +157,12 @@ pub const KEYS: &[Key] = &[
     },
     Key {
         path: "listener.service",
-        value: "`mx`, `submission`",
+        value: "`mx`, `submission`, `lmtp`",
         fallback: Required,
         example: "\"mx\"",
         text: "`mx` takes mail from other servers. `submission` takes mail from the programs of people (RFC 6409), from the client networks \
-               only, and adds `Message-ID` and `Date` where they are missing.",
+               only, and adds `Message-ID` and `Date` where they are missing. `lmtp` takes mail from a server in front of this one, by the \
+               rules of `mx` and with an answer for each recipient (RFC 2033); never on port 25.",
     },
     Key {
         path: "listener.addresses",

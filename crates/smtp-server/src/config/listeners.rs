@@ -85,6 +85,9 @@ pub(super) fn listeners(prover: &mut Prover<'_>, file: &File) -> Vec<Listener> {
             if address.0.port() != 0 && !seen.insert(address.0) {
                 prover.error(address.place(), format!("{} is named twice", **address));
             }
+            if written.service == file::Service::Lmtp && address.0.port() == SMTP_PORT {
+                prover.error(address.place(), "port 25 is SMTP's: LMTP must have another port (RFC 2033 §5)");
+            }
             let tls = listener_tls(prover, written, address.0, has_certificates);
             listeners.push(Listener {
                 service: service(written.service),
@@ -102,6 +105,7 @@ fn service(service: file::Service) -> Service {
     match service {
         file::Service::Mx => Service::Mx,
         file::Service::Submission => Service::Submission,
+        file::Service::Lmtp => Service::Lmtp,
     }
 }
 

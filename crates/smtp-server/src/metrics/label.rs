@@ -44,6 +44,8 @@ names! {
         Mx = "mx",
         /// Mail from people and programs (RFC 6409).
         Submission = "submission",
+        /// Mail from a server in front of this one (RFC 2033).
+        Lmtp = "lmtp",
     }
 }
 
@@ -54,6 +56,8 @@ names! {
         Helo = "helo",
         /// EHLO.
         Ehlo = "ehlo",
+        /// LHLO.
+        Lhlo = "lhlo",
         /// STARTTLS.
         StartTls = "starttls",
         /// MAIL.
@@ -62,6 +66,8 @@ names! {
         Rcpt = "rcpt",
         /// DATA: the command itself.
         Data = "data",
+        /// BDAT: the first of a message.
+        Bdat = "bdat",
         /// The end of the mail data: the answer that accepts or refuses the message.
         Message = "message",
         /// Any other verb, whatever the client wrote.

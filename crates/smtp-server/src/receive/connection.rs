@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
-use smtp_proto::server::{CloseReason, Event, Refusal, ServerSession, Subject};
+use smtp_proto::server::{CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
     Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass,
     ReplyCode, ReversePath, TlsFacts,
@@ -188,8 +188,12 @@ impl Receiver {
                 let reply = self.transaction.as_mut().map_or(replies::NO_TRANSACTION, |open| open.recipient(&rcpt));
                 self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
-            Event::MailDataStart(_) => {
-                self.shared.metrics().command(Verb::Data, ReplyCode::START_MAIL_INPUT);
+            Event::MailDataStart(framing) => {
+                let (verb, code) = match framing {
+                    Framing::Chunked => (Verb::Bdat, ReplyCode::OK),
+                    _ => (Verb::Data, ReplyCode::START_MAIL_INPUT),
+                };
+                self.shared.metrics().command(verb, code);
                 self.connection.session().begin_mail_data(now())
             }
             Event::MailData(octets) => {
@@ -226,7 +230,11 @@ impl Receiver {
     }
 
     fn hello(&mut self, hello: &Hello) -> Result<(), NotAwaited> {
-        let verb = if hello.kind == HelloKind::Helo { Verb::Helo } else { Verb::Ehlo };
+        let verb = match hello.kind {
+            HelloKind::Helo => Verb::Helo,
+            HelloKind::Ehlo => Verb::Ehlo,
+            HelloKind::Lhlo => Verb::Lhlo,
+        };
         self.shared.metrics().command(verb, ReplyCode::OK);
         let offered = Extensions {
             size: Some(self.shared.config().limits.message_octets),
@@ -234,6 +242,7 @@ impl Receiver {
             eight_bit_mime: true,
             smtputf8: true,
             enhanced_status_codes: true,
+            chunking: true,
             starttls: self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls,
             ..Extensions::default()
         };
@@ -279,7 +288,7 @@ impl Receiver {
 
     async fn mail_data_end(&mut self, facts: ContentFacts) -> Result<(), NotAwaited> {
         let Some(transaction) = self.transaction.take() else {
-            return self.reply(Verb::Message, Stage::Message, replies::NO_TRANSACTION, Paths::default());
+            return self.message_reply(replies::NO_TRANSACTION, Paths::default());
         };
         let engine = self.connection.session();
         let incoming = Incoming {
@@ -292,12 +301,23 @@ impl Receiver {
         match commit.await {
             Ok(id) => {
                 self.messages += 1;
-                self.reply(Verb::Message, Stage::Message, replies::queued(id), Paths::default())
+                self.message_reply(replies::queued(id), Paths::default())
             }
-            Err(Refused { reply, reverse_path }) => {
-                self.reply(Verb::Message, Stage::Message, reply, Paths::of_sender(&reverse_path))
-            }
+            Err(Refused { reply, reverse_path }) => self.message_reply(reply, Paths::of_sender(&reverse_path)),
         }
+    }
+
+    /// Answers the mail data. In LMTP each recipient has its own answer (RFC 2033 §4.2): since all of them share one
+    /// durable commit, it is the same for all.
+    fn message_reply(&mut self, reply: Reply, paths: Paths<'_>) -> Result<(), NotAwaited> {
+        let recipients = match self.endpoint.engine.protocol {
+            Protocol::Smtp => 1,
+            Protocol::Lmtp => self.connection.session().envelope().map_or(1, |envelope| envelope.recipients.len()),
+        };
+        for _ in 1..recipients {
+            self.connection.session().reply(reply.clone(), now())?;
+        }
+        self.reply(Verb::Message, Stage::Message, reply, paths)
     }
 
     /// Sends the reply that decides an event, and takes note of it.
@@ -318,6 +338,7 @@ impl Receiver {
                 Command::Mail(mail) => (Verb::Mail, Stage::Mail, Paths::of_sender(&mail.reverse_path)),
                 Command::Rcpt(rcpt) => (Verb::Rcpt, Stage::Rcpt, Paths::of_recipient(&rcpt.forward_path)),
                 Command::Data => (Verb::Data, Stage::Data, Paths::default()),
+                Command::Bdat { .. } => (Verb::Bdat, Stage::Data, Paths::default()),
                 _ => (Verb::Other, Stage::Command, Paths::default()),
             },
             Subject::Content => (Verb::Message, Stage::Message, Paths::default()),

@@ -5,10 +5,12 @@
 mod house;
 
 mod broken;
+mod chunks;
 mod client;
 mod content;
 mod limits;
 mod lines;
+mod lmtp;
 mod program;
 mod proxy;
 mod recipients;

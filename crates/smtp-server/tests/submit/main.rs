@@ -4,5 +4,4 @@
 
 #[path = "../house/mod.rs"]
 mod house;
-mod maildrop;
 mod socket;
