@@ -157,3 +157,9 @@ async fn other_commands() {
 async fn extensions() {
     hold(include_str!("cases/extensions.txt"), "").await;
 }
+
+/// RFC 3030.
+#[tokio::test]
+async fn chunking() {
+    hold(include_str!("cases/chunking.txt"), "").await;
+}
