@@ -5,6 +5,7 @@
 
 mod fuzz;
 mod packages;
+mod protocol;
 mod unit;
 
 pub(crate) use packages::install as install_packages;
@@ -55,6 +56,7 @@ const STEPS: &[Step] = &[
     step("test", "unit, integration and documentation tests", || {
         process::run(&mut process::cargo(["test", "--workspace", "--locked", "--quiet"]))
     }),
+    step("protocol", "smtp-proto with all its features, and without an operating system", protocol::check),
     step("release", "the release build", || {
         process::run(&mut process::cargo(["build", "--release", "--locked", "-p", "smtp-server", "-p", "smtpctl"]))
     }),

@@ -94,7 +94,9 @@ impl Client {
     /// Runs one transaction to its end.
     async fn transact(&mut self, attempt: &Attempt, transaction: &mut Transaction<'_>) -> Result<(), Stale> {
         let recipients = transaction.round.iter().map(|&index| attempt.recipients[index].rcpt.clone()).collect();
-        let envelope = Envelope { mail: attempt.mail.clone(), recipients };
+        let mut envelope = Envelope { mail: attempt.mail.clone(), recipients };
+        // The queue has held the message for as long as that asks: no other server is to hold it again (RFC 4865 §4.2).
+        envelope.mail.parameters.hold = None;
         if let Err(error) = self.connection.session().begin(&envelope, &attempt.facts, now()) {
             self.not_begun(error, transaction);
             return Ok(());
@@ -137,9 +139,13 @@ impl Client {
                 transaction.set(index, DeliveryResult::of(report));
                 return ControlFlow::Continue(());
             }
+            Ok(Event::NotDelivered { index, reply }) => {
+                transaction.set(index, self.refused(Stage::MailData, reply));
+                return ControlFlow::Continue(());
+            }
             Ok(Event::Finished) => {}
             Ok(Event::Refused { stage, reply }) => {
-                self.usable = stage != client::Stage::MailData;
+                self.usable = self.connection.session().stage() == client::Stage::Idle;
                 transaction.fill(&self.refused(mail_stage(stage), reply));
             }
             Ok(Event::Closed(reason)) => self.abandon(transaction, closed(reason)),

@@ -226,6 +226,24 @@ impl HeaderBlock {
         self.fields().filter(move |field| field.is(name))
     }
 
+    /// The block without the fields of that name; all else stays, octet for octet.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        if self.find(name).is_none() {
+            return self.clone();
+        }
+        let mut block = BytesMut::with_capacity(self.0.len());
+        let mut octets = 0;
+        for field in self.fields() {
+            octets += field.as_bytes().len();
+            if !field.is(name) {
+                block.extend_from_slice(field.as_bytes());
+            }
+        }
+        block.extend_from_slice(&self.0[octets..]);
+        Self(block.freeze())
+    }
+
     /// The block with complete fields, each with its CRLF, put on top.
     #[must_use]
     pub fn with_on_top(&self, fields: &[u8]) -> Self {

@@ -11,6 +11,7 @@ mod destination;
 pub mod dsn;
 pub mod header;
 mod id;
+pub mod maildrop;
 mod pattern;
 pub mod submission;
 pub mod trace;

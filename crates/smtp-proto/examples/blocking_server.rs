@@ -30,7 +30,7 @@ fn main() -> io::Result<()> {
 }
 
 /// Follows the law of use of a session, with a stream that blocks.
-fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
+pub(crate) fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
     let mut session = ServerSession::new(config, None, Instant::now());
     let mut input = BytesMut::new();
     loop {

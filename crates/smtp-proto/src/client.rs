@@ -1,5 +1,7 @@
-//! The client's side of a session (RFC 5321 §3, RFC 2920, RFC 3207).
+//! The client's side of a session (RFC 5321 §3, RFC 2033, RFC 2920, RFC 3030, RFC 3207, RFC 4954).
 
+mod auth;
+mod content;
 mod event;
 mod state;
 
@@ -12,8 +14,8 @@ use bytes::{Bytes, BytesMut};
 pub use event::{CloseReason, Event, Stage};
 
 use crate::limits::Limits;
-use crate::mail_data::{ContentFacts, Stuffer};
-use crate::session::{Deadline, NotAwaited, Session, Timer};
+use crate::mail_data::ContentFacts;
+use crate::session::{Deadline, NotAwaited, Protocol, Session, Timer};
 use crate::tls::TlsFacts;
 use crate::{Command, Envelope, Extensions, HelloName, ReplyReader, Unfit};
 use state::State;
@@ -21,8 +23,12 @@ use state::State;
 /// What all sessions of a client have in common.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// The name that EHLO gives.
+    /// The name that EHLO, HELO or LHLO gives.
     pub hello_name: HelloName,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Whether content goes by BDAT where the server offers CHUNKING (RFC 3030); else by DATA always. On by default.
+    pub chunking: bool,
     /// How much is taken from a server.
     pub limits: Limits,
     /// How long is waited for a server.
@@ -32,7 +38,20 @@ pub struct ClientConfig {
 impl ClientConfig {
     /// The defaults for a client of this name.
     pub fn new(hello_name: HelloName) -> Self {
-        Self { hello_name, limits: Limits::default(), timeouts: ClientTimeouts::default() }
+        Self {
+            hello_name,
+            protocol: Protocol::Smtp,
+            chunking: true,
+            limits: Limits::default(),
+            timeouts: ClientTimeouts::default(),
+        }
+    }
+
+    /// Of what a server offers, what is made use of.
+    fn usable(&self, offered: Extensions) -> Extensions {
+        let chunking = offered.chunking && self.chunking;
+        // Without BDAT there is no way to send binary content.
+        Extensions { chunking, binary_mime: offered.binary_mime && chunking, ..offered }
     }
 }
 
@@ -45,6 +64,8 @@ pub struct ClientTimeouts {
     pub hello: Duration,
     /// For the reply to STARTTLS, and for the handshake: 2 minutes each.
     pub start_tls: Duration,
+    /// For each reply in the course of AUTH: 5 minutes.
+    pub auth: Duration,
     /// For the reply to MAIL: 5 minutes (§4.5.3.2.2).
     pub mail: Duration,
     /// For the reply to RCPT: 5 minutes (§4.5.3.2.3).
@@ -65,6 +86,7 @@ impl Default for ClientTimeouts {
             greeting: Duration::from_mins(5),
             hello: Duration::from_mins(5),
             start_tls: Duration::from_mins(2),
+            auth: Duration::from_mins(5),
             mail: Duration::from_mins(5),
             rcpt: Duration::from_mins(5),
             data_initiation: Duration::from_mins(2),
@@ -81,6 +103,7 @@ impl ClientTimeouts {
             Timer::Greeting => self.greeting,
             Timer::Hello => self.hello,
             Timer::StartTls => self.start_tls,
+            Timer::Auth => self.auth,
             Timer::Mail | Timer::Command => self.mail,
             Timer::Rcpt => self.rcpt,
             Timer::DataInitiation => self.data_initiation,
@@ -99,6 +122,8 @@ pub struct ClientSession {
     state: State,
     extensions: Extensions,
     tls: Option<Box<TlsFacts>>,
+    /// AUTH has succeeded.
+    authenticated: bool,
     replies: ReplyReader,
     output: VecDeque<Bytes>,
     /// The server may still hold a transaction that has failed: RSET goes before the next.
@@ -133,6 +158,7 @@ impl ClientSession {
             state: State::Greeting,
             extensions: Extensions::default(),
             tls: tls.map(Box::new),
+            authenticated: false,
             output: VecDeque::new(),
             stale: false,
             last_stage: Stage::Greeting,
@@ -164,7 +190,8 @@ impl ClientSession {
         }
     }
 
-    /// Begins a transaction: MAIL, each RCPT and DATA, in one group where PIPELINING is offered (RFC 2920).
+    /// Begins a transaction: MAIL, each RCPT and DATA, in one group where PIPELINING is offered (RFC 2920). Where
+    /// CHUNKING is offered, BDAT takes the place of DATA when a recipient was accepted.
     ///
     /// The parameters follow from `facts` and from what the server offers ([`Extensions::fit`]).
     ///
@@ -180,48 +207,6 @@ impl ClientSession {
         }
         let envelope = self.extensions.fit(envelope, facts)?;
         self.begin_transaction(envelope, now);
-        Ok(())
-    }
-
-    /// Sends one more piece of content, as [`Event::MailDataWanted`] asks for. Lines may be cut anywhere; dots are
-    /// stuffed here.
-    ///
-    /// Content with a bare CR, a bare LF or a NUL never leaves: the session closes instead.
-    ///
-    /// # Errors
-    ///
-    /// [`NotAwaited`] where no mail data is wanted: the server has refused it meanwhile, or the session has ended.
-    pub fn send_mail_data(&mut self, content: Bytes, now: Instant) -> Result<(), NotAwaited> {
-        let State::MailData(mail_data) = &mut self.state else { return Err(NotAwaited) };
-        mail_data.wanted = false;
-        self.progress = now;
-        match mail_data.stuffer.stuff(content) {
-            Ok(stuffed) if stuffed.is_empty() => {}
-            Ok(stuffed) => self.output.push_back(stuffed),
-            Err(fault) => self.end(CloseReason::Content(fault)),
-        }
-        Ok(())
-    }
-
-    /// Ends the mail data, with the CRLF that the last line may lack, and the lone dot. The reply decides.
-    ///
-    /// # Errors
-    ///
-    /// [`NotAwaited`], as for [`send_mail_data`](Self::send_mail_data).
-    pub fn finish_mail_data(&mut self, now: Instant) -> Result<(), NotAwaited> {
-        let State::MailData(mail_data) = &mut self.state else { return Err(NotAwaited) };
-        self.progress = now;
-        match mail_data.stuffer.finish() {
-            Ok(end) => self.output.push_back(Bytes::from_static(end)),
-            Err(fault) => {
-                self.end(CloseReason::Content(fault));
-                return Ok(());
-            }
-        }
-        self.state = match std::mem::take(&mut self.state) {
-            State::MailData(mail_data) => State::MailDataEnd(mail_data.transaction),
-            other => other,
-        };
         Ok(())
     }
 
@@ -294,6 +279,9 @@ impl Session for ClientSession {
     }
 
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes> {
+        if self.output.is_empty() {
+            self.frame_chunk();
+        }
         let piece = self.output.pop_front();
         if piece.is_some() {
             self.progress = now;
@@ -308,13 +296,4 @@ impl Session for ClientSession {
         };
         Some(Deadline { at: self.progress + self.config.timeouts.of(timer), reason: timer })
     }
-}
-
-/// Content on its way to the server.
-#[derive(Debug)]
-struct MailData {
-    transaction: Box<state::Transaction>,
-    stuffer: Stuffer,
-    /// [`Event::MailDataWanted`] has been told, and nothing has been given since.
-    wanted: bool,
 }

@@ -213,6 +213,7 @@ impl std::str::FromStr for HelloName {
 
 /// MAIL: a transaction begins (RFC 5321 §4.1.1.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mail {
     /// Where failures are reported to.
     pub reverse_path: ReversePath,
@@ -239,6 +240,7 @@ impl Mail {
 
 /// RCPT: a recipient (RFC 5321 §4.1.1.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Rcpt {
     /// Whom the message is for.
     pub forward_path: ForwardPath,

@@ -4,6 +4,7 @@ use crate::command::{Mail, Rcpt};
 
 /// Who a message is from and for, with the parameters given: what MAIL and RCPT said (RFC 5321 §2.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Envelope {
     /// The MAIL command.
     pub mail: Mail,

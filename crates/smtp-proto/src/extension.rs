@@ -14,6 +14,7 @@ pub use fit::Unfit;
 
 /// What a server offers in its reply to EHLO (RFC 5321 §4.1.1.1). The default is nothing at all, as after HELO.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 // Each is offered or not, and all combinations are possible: they are no states of one machine.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Extensions {
@@ -59,6 +60,7 @@ pub struct Extensions {
 
 /// How many commands a server takes (RFC 9422 §4). Each is 1 to 999,999; written are none below and none above.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct ReceiverLimits {
     /// MAILMAX: MAIL commands of a session, whatever becomes of them.
     pub mail_max: Option<u32>,
@@ -70,6 +72,7 @@ pub struct ReceiverLimits {
 
 /// How long a server holds messages (RFC 4865 §3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FutureRelease {
     /// The longest interval.
     pub interval_max: HoldInterval,
@@ -89,6 +92,7 @@ impl FutureRelease {
 
 /// What a server says of DELIVERBY (RFC 2852 §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct DeliverByOffer {
     /// The fewest seconds that it takes where the message is to be returned afterwards, if it says so; at most 999,999,999.
     pub seconds_min: Option<u32>,

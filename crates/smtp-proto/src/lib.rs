@@ -122,6 +122,11 @@ mod reply;
 mod session;
 mod status;
 mod syntax;
+
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
+#[cfg(feature = "serde")]
+mod serde;
 mod tls;
 
 pub use auth::{AuthResponse, Mechanism, Secret};
@@ -139,6 +144,6 @@ pub use parameter::{
 pub use path::{ForwardPath, LocalPart, Mailbox, ReversePath};
 pub use remote_reply::{ReadReplyError, RemoteReply, ReplyReader};
 pub use reply::{Reply, ReplyClass, ReplyCode, ReplyError};
-pub use session::{Deadline, NotAwaited, Session, Timer};
+pub use session::{Deadline, NotAwaited, Protocol, Session, Timer};
 pub use status::{EnhancedStatus, StatusClass, StatusSyntaxError};
 pub use tls::{ChannelBindings, PeerCertificate, TlsFacts};

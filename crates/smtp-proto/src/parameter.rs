@@ -1,9 +1,11 @@
 //! The parameters of MAIL and RCPT (RFC 5321 §4.1.1.11).
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::error::{SyntaxError, SyntaxReason};
 use crate::path::Mailbox;
+use crate::syntax::parameter::value;
 use crate::syntax::xtext;
 
 mod dsn;
@@ -14,6 +16,7 @@ pub use hold::{Hold, HoldInterval, Timestamp};
 
 /// The parameters of a MAIL command. Without any of them nothing is allocated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct MailParameters {
     /// `SIZE=`: the octets of the content as the client counts or estimates them (RFC 1870 §6).
     pub size: Option<u64>,
@@ -59,6 +62,7 @@ impl fmt::Display for MailParameters {
 
 /// The parameters of a RCPT command. Without any of them nothing is allocated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(default, deny_unknown_fields))]
 pub struct RcptParameters {
     /// `NOTIFY=`: of what the sender wants reports (RFC 3461 §4.1).
     pub notify: Option<Notify>,
@@ -230,4 +234,27 @@ impl fmt::Display for Priority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
+}
+
+/// Reads the value as it stands in the command.
+macro_rules! from_value {
+    ($($type:ty: $rule:path),* $(,)?) => {
+        $(impl FromStr for $type {
+            type Err = SyntaxError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $rule(text.as_bytes()).map_err(|reason| SyntaxError::new(0, reason))
+            }
+        })*
+    };
+}
+
+from_value! {
+    BodyType: value::body,
+    Ret: value::ret,
+    Notify: value::notify,
+    AuthIdentity: value::auth,
+    DeliverBy: value::deliver_by,
+    HoldInterval: value::hold_interval,
+    Priority: value::priority,
 }

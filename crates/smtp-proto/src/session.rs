@@ -45,6 +45,16 @@ pub trait Session {
     fn poll_timeout(&self) -> Option<Deadline>;
 }
 
+/// What is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// SMTP (RFC 5321): EHLO or HELO, and one reply to the mail data.
+    #[default]
+    Smtp,
+    /// LMTP (RFC 2033): LHLO only, and a reply to the mail data for each accepted recipient. Never on port 25.
+    Lmtp,
+}
+
 /// A moment at which a session gives up waiting, and what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline {
@@ -64,6 +74,8 @@ pub enum Timer {
     Hello,
     /// Client: the reply to STARTTLS. Both sides: the TLS handshake.
     StartTls,
+    /// Client: the reply to AUTH, or to an answer to a challenge (RFC 4954 §4).
+    Auth,
     /// Client: the reply to MAIL (§4.5.3.2.2), or to a RSET before it.
     Mail,
     /// Client: the reply to RCPT (§4.5.3.2.3).
@@ -91,6 +103,7 @@ impl Timer {
             Self::Greeting => "greeting",
             Self::Hello => "hello",
             Self::StartTls => "starttls",
+            Self::Auth => "auth",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::DataInitiation => "data_initiation",

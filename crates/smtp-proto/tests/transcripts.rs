@@ -1,6 +1,6 @@
 //! The dialogues of smtp-testkit, run on both engines: by line, whole, octet by octet, and in random cuts.
 
-use smtp_testkit::transcript::{ClientRole, LmtpServerRole, ServerRole, check_all};
+use smtp_testkit::transcript::{ClientRole, LmtpClientRole, LmtpServerRole, ServerRole, check_all};
 
 const RANDOM_RUNS: u64 = 30;
 
@@ -17,4 +17,9 @@ fn lmtp_server_dialogues_hold_in_every_cut() {
 #[test]
 fn client_dialogues_hold_in_every_cut() {
     assert!(check_all::<ClientRole>(RANDOM_RUNS) > 0);
+}
+
+#[test]
+fn lmtp_client_dialogues_hold_in_every_cut() {
+    assert!(check_all::<LmtpClientRole>(RANDOM_RUNS) > 0);
 }

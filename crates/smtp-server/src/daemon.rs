@@ -19,6 +19,7 @@ use crate::control::{Control, Topic};
 use crate::listener::BindError;
 use crate::local_socket::{self, LocalSocket};
 use crate::log;
+use crate::maildrop::Maildrop;
 use crate::metrics::{Metrics, ReloadResult, Service};
 use crate::receive::Phase;
 use crate::runner::{self, Runner};
@@ -83,6 +84,7 @@ pub struct Daemon {
     stop: watch::Sender<bool>,
     sessions: mpsc::Receiver<()>,
     submit: JoinHandle<()>,
+    maildrop: JoinHandle<()>,
     runner: JoinHandle<()>,
     settler: JoinHandle<()>,
     admin: JoinHandle<io::Result<()>>,
@@ -120,6 +122,7 @@ impl Daemon {
             phase,
             stop,
             sessions,
+            maildrop: tokio::spawn(Maildrop::new(submission.clone(), stopping.clone()).run()),
             submit: tokio::spawn(submission.accept(submit)),
             runner: tokio::spawn(runner.run(stopping)),
             settler: tokio::spawn(settler),
@@ -153,8 +156,8 @@ impl Daemon {
     }
 
     /// Takes a new configuration. Open sessions keep their TLS and their limits; rules, routes and everything else are the
-    /// new ones from the next transaction and the next attempt on. The queue's directory, the admin socket
-    /// and the submit socket stay.
+    /// new ones from the next transaction and the next attempt on. The queue's directory, the maildrop,
+    /// the admin socket and the submit socket stay.
     ///
     /// # Errors
     /// A new address cannot be listened on; then nothing is changed.
@@ -202,6 +205,8 @@ impl Daemon {
         let in_time = drained.await.is_ok();
         self.phase.send_replace(Phase::Ending);
         let _ = tokio::time::timeout(FAREWELL, async { while self.sessions.recv().await.is_some() {} }).await;
+        // It has ended with the last session, unless that took too long.
+        self.maildrop.abort();
         if !self.runner.is_finished() {
             self.runner.abort();
             let _ = (&mut self.runner).await;

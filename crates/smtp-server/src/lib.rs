@@ -11,6 +11,7 @@ pub mod demo;
 pub mod listener;
 pub mod local_socket;
 pub mod log;
+mod maildrop;
 pub mod metrics;
 pub mod program;
 mod receive;

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use smtp_proto::{Limits, Session};
 
-pub use client::ClientRole;
+pub use client::{ClientRole, LmtpClientRole};
 pub use server::{LmtpServerRole, ServerRole};
 
 use octets::read_octets;

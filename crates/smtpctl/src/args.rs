@@ -16,7 +16,9 @@ mod units;
     name = "smtpctl",
     version,
     infer_subcommands = true,
-    after_help = "Exit codes: 0 done, 1 failed or nothing matched, 64 usage, 69 the server is not running, \
+    after_help = "Called as `sendmail`, `mailq` or `newaliases`, by that name or as its first word, it is that program: \
+                  see `smtpctl sendmail --help`.\n\n\
+                  Exit codes: 0 done, 1 failed or nothing matched, 64 usage, 69 the server is not running, \
                   77 not permitted, 78 the configuration is wrong."
 )]
 pub(crate) struct Arguments {

@@ -14,6 +14,7 @@ mod offline;
 mod place;
 mod render;
 mod selection;
+mod sendmail;
 mod show;
 
 use self::args::{Arguments, Command};
@@ -24,6 +25,15 @@ use self::place::Place;
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let mut called = words.next().as_deref().and_then(sendmail::Name::of);
+    if called.is_none() {
+        // So that they can be tried before they are installed.
+        called = words.next().as_deref().and_then(sendmail::Name::of);
+    }
+    if let Some(name) = called {
+        return sendmail::main(name, words);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -32,6 +42,11 @@ fn main() -> ExitCode {
             return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(USAGE) };
         }
     };
+    answer(arguments)
+}
+
+/// Does what is asked for, and says what went wrong.
+fn answer(arguments: Arguments) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has had enough, as `head` does.

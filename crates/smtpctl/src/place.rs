@@ -48,6 +48,24 @@ impl Place {
         })
     }
 
+    /// Where mail is handed in. Most users may not read the configuration, and mail must not fail for its faults: without it
+    /// that is the default.
+    pub(crate) fn submit_socket(&self) -> PathBuf {
+        self.of_file(File::submit_socket)
+    }
+
+    /// Where mail is left while the server is down.
+    pub(crate) fn maildrop(&self) -> PathBuf {
+        self.of_file(File::maildrop)
+    }
+
+    fn of_file(&self, path: impl Fn(&File) -> PathBuf) -> PathBuf {
+        match self.read() {
+            Ok(Some((source, file))) => source.resolve(path(&file)),
+            Ok(None) | Err(_) => path(&File::default()),
+        }
+    }
+
     /// The configuration; `None` where nobody named one and the default is not there.
     fn read(&self) -> Result<Option<(Source, File)>, Failure> {
         let wrong = |text: String| Failure::Configuration(text);

@@ -15,6 +15,12 @@ const SEARCHED: &[&str] = &["rs", "toml", "md", "sh", "service"];
 /// Crates whose code gets the time as an argument.
 const WITHOUT_CLOCK: &[&str] = &["crates/smtp-proto/src/", "crates/smtp-mail/src/", "crates/smtp-policy/src/"];
 
+/// Crates that know no operating system: they do no I/O of any kind.
+const WITHOUT_SYSTEM: &[&str] = &["crates/smtp-proto/src/"];
+/// What of the standard library they must not name; addresses of `std::net` are values, and may stand.
+const SYSTEM: &[&str] = &["std::fs", "std::env", "std::io", "std::os", "std::process", "std::thread", "tokio"];
+const SOCKETS: &[&str] = &["TcpListener", "TcpStream", "ToSocketAddrs", "UdpSocket", "UnixListener", "UnixStream"];
+
 /// Every mark of unfinished work in a file.
 pub(super) fn unfinished(file: &TextFile) -> Vec<Finding> {
     if !SEARCHED.contains(&file.extension()) {
@@ -37,6 +43,7 @@ fn check_file(file: &RustFile<'_>) -> Vec<Finding> {
         file: file.path,
         may_run_programs: file.path.starts_with("xtask/"),
         may_ask_the_clock: !WITHOUT_CLOCK.iter().any(|folder| file.path.starts_with(folder)),
+        may_ask_the_system: !WITHOUT_SYSTEM.iter().any(|folder| file.path.starts_with(folder)),
         findings: Vec::new(),
     };
     paths.visit_file(&file.syntax);
@@ -47,6 +54,7 @@ struct Paths<'a> {
     file: &'a str,
     may_run_programs: bool,
     may_ask_the_clock: bool,
+    may_ask_the_system: bool,
     findings: Vec<Finding>,
 }
 
@@ -61,7 +69,16 @@ impl Paths<'_> {
             let text = "asks the clock: time enters this crate as an argument";
             self.findings.push(Finding::at(self.file, line, text));
         }
+        if !self.may_ask_the_system && names_system(path) {
+            let text = "names what an operating system must give: this crate does no I/O";
+            self.findings.push(Finding::at(self.file, line, text));
+        }
     }
+}
+
+fn names_system(path: &str) -> bool {
+    let is_in = |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    SYSTEM.iter().any(|module| is_in(module)) || path.split("::").any(|name| SOCKETS.contains(&name))
 }
 
 impl<'ast> Visit<'ast> for Paths<'_> {
@@ -138,6 +155,16 @@ mod tests {
         let found = findings("crates/smtp-mail/src/a.rs", text);
         assert_eq!(found, ["crates/smtp-mail/src/a.rs:2: asks the clock: time enters this crate as an argument"]);
         assert_eq!(findings("crates/smtp-server/src/a.rs", text), [""; 0]);
+    }
+
+    #[test]
+    fn a_system_in_the_protocol_crate_is_found() {
+        let proto = "crates/smtp-proto/src/a.rs";
+        assert_eq!(findings(proto, "use std::net::{IpAddr, TcpStream};").len(), 1);
+        assert_eq!(findings(proto, "use std::{fmt, fs};").len(), 1);
+        assert_eq!(findings(proto, "fn a() { std::env::var(\"A\"); }").len(), 1);
+        assert_eq!(findings(proto, "use std::net::{IpAddr, Ipv4Addr};\nuse std::fmt;").len(), 0);
+        assert_eq!(findings("crates/smtp-io/src/a.rs", "use std::net::TcpStream;").len(), 0);
     }
 
     #[test]

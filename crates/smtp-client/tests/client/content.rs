@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use smtp_client::{Client, ClientTls, TlsMode, TlsStart};
 use smtp_mail::{Body, Content};
-use smtp_proto::client::ClientTimeouts;
+use smtp_proto::client::{ClientConfig, ClientTimeouts};
 use smtp_testkit::peer::{Answer, Peer, Script, Stage, Throttle};
 use smtp_testkit::tls::Authority;
 
-use crate::support::{attempt, attempt_of, connect, hop, settings_with, summary};
+use crate::support::{CONTENT, attempt, attempt_of, connect, hop, settings, settings_with, summary};
 
 fn body_of(octets: usize) -> Vec<u8> {
     b".lead\r\n.\r\nsome more octets of text\r\n".iter().copied().cycle().take(octets).chain(*b"\r\n").collect()
@@ -25,11 +25,14 @@ fn file_with(octets: &[u8]) -> Arc<File> {
     Arc::new(file)
 }
 
+/// By DATA; and by BDAT, with and without PIPELINING.
+const WAYS: [&[&str]; 3] = [&["PIPELINING", "8BITMIME"], &["PIPELINING", "CHUNKING", "8BITMIME"], &["CHUNKING"]];
+
 #[tokio::test]
 async fn a_body_in_a_file_arrives_octet_for_octet() {
-    let peer = Peer::start(Script::new());
-    let mut client = connect(&peer).await;
-    for octets in [0, 1, 5_000, 1_000_000] {
+    for (way, octets) in WAYS.into_iter().flat_map(|way| [0, 1, 5_000, 1_000_000].map(|octets| (way, octets))) {
+        let peer = Peer::start(Script::new().extensions(way));
+        let mut client = connect(&peer).await;
         let body = body_of(octets);
         let file = file_with(&[b"before".as_slice(), &body, b"behind"].concat());
         let header = Bytes::from_static(b"Subject: x\r\n\r\n");
@@ -40,6 +43,48 @@ async fn a_body_in_a_file_arrives_octet_for_octet() {
         assert_eq!(summary(&outcomes), ["delivered 2.0.0"]);
         let received = peer.messages().pop().unwrap().content;
         assert!(received == [header.as_ref(), &body].concat(), "{octets}");
+        assert_eq!(peer.count_commands("BDAT") > 0, way.contains(&"CHUNKING"));
+    }
+}
+
+/// RFC 3030 §2: one round trip for the content of a small message, not one for each part of it.
+#[tokio::test]
+async fn a_small_message_is_one_chunk() {
+    let peer = Peer::start(Script::new().extensions(WAYS[1]));
+    let mut client = connect(&peer).await;
+    let outcomes = client.deliver(&attempt(&["<b@b.test>"])).await.unwrap();
+    assert_eq!(summary(&outcomes), ["delivered 2.0.0"]);
+    let line = format!("BDAT {} LAST", CONTENT.len());
+    assert_eq!(peer.commands()[1..], ["MAIL FROM:<a@example.org>", "RCPT TO:<b@b.test>", &line]);
+    assert_eq!(peer.messages()[0].content, CONTENT);
+}
+
+#[tokio::test]
+async fn without_the_wish_for_chunks_there_are_none() {
+    let peer = Peer::start(Script::new().extensions(WAYS[1]));
+    let mut settings = (*settings()).clone();
+    settings.session = Arc::new(ClientConfig { chunking: false, ..(*settings.session).clone() });
+    let address = peer.address();
+    let mut client = Client::connect(&hop(address, TlsMode::None), &[address], &Arc::new(settings)).await.unwrap();
+    let outcomes = client.deliver(&attempt(&["<b@b.test>"])).await.unwrap();
+    assert_eq!(summary(&outcomes), ["delivered 2.0.0"]);
+    assert_eq!((peer.count_commands("BDAT"), peer.count_commands("DATA")), (0, 1));
+}
+
+/// RFC 3030 §2: chunks of what has failed already are swallowed, so the connection stays of use.
+#[tokio::test]
+async fn a_refused_chunk_does_not_cost_the_connection() {
+    for way in &WAYS[1..] {
+        let answers = ["250 2.0.0 taken", "552 5.3.4 too much"];
+        let peer = Peer::start(Script::new().extensions(way).on_each(Stage::Chunk, answers));
+        let mut client = connect(&peer).await;
+        let outcomes = client.deliver(&attempt_of(&body_of(1 << 20), &["<b@b.test>"])).await.unwrap();
+        assert_eq!(summary(&outcomes), ["failed 5.3.4"]);
+        assert!(client.is_usable());
+        let outcomes = client.deliver(&attempt(&["<c@b.test>"])).await.unwrap();
+        assert_eq!(summary(&outcomes), ["delivered 2.0.0"]);
+        assert_eq!(peer.connections(), 1);
+        assert_eq!(peer.messages().len(), 1);
     }
 }
 
@@ -62,15 +107,21 @@ async fn a_body_that_cannot_be_read_is_never_cut_short() {
 
 #[tokio::test]
 async fn what_no_two_servers_read_alike_never_leaves() {
-    let peer = Peer::start(Script::new());
-    for bad in ["\n.\r\n", "\r.\r\n", "a\nb\r\n", "\0\r\n", "x\r\r\n"] {
+    let bad = ["\n.\r\n", "\r.\r\n", "a\nb\r\n", "\0\r\n", "x\r\r\n"];
+    for (bad, way) in bad.into_iter().flat_map(|bad| WAYS.map(|way| (bad, way))) {
+        let peer = Peer::start(Script::new().extensions(way));
         let content = format!("Subject: x\r\n\r\n{bad}MAIL FROM:<evil@b.test>\r\n");
-        let outcomes = connect(&peer).await.deliver(&attempt_of(content.as_bytes(), &["<b@b.test>"])).await.unwrap();
+        let mut attempt = attempt_of(content.as_bytes(), &["<b@b.test>"]);
+        let outcomes = connect(&peer).await.deliver(&attempt).await.unwrap();
+        assert_eq!(summary(&outcomes), ["failed 5.6.3"], "{bad:?}");
+        // Even where it was overlooked when it came in.
+        attempt.facts.binary = false;
+        let outcomes = connect(&peer).await.deliver(&attempt).await.unwrap();
         assert_eq!(summary(&outcomes), ["failed 5.6.0"], "{bad:?}");
+        peer.wait_until_idle().await;
+        assert!(peer.messages().is_empty());
+        assert_eq!(peer.count_commands("MAIL FROM:<evil"), 0);
     }
-    peer.wait_until_idle().await;
-    assert!(peer.messages().is_empty());
-    assert_eq!(peer.count_commands("MAIL FROM:<evil"), 0);
 }
 
 #[tokio::test]
@@ -137,10 +188,11 @@ async fn client_of(peer: &Peer, authority: &Authority, tls: TlsMode) -> Client {
 #[tokio::test]
 async fn a_slow_reader_gets_it_all() {
     let authority = Authority::new();
-    for tls in [TlsMode::None, TlsMode::Verify(TlsStart::StartTls)] {
+    let modes = [TlsMode::None, TlsMode::Verify(TlsStart::StartTls)];
+    for (tls, way) in modes.into_iter().flat_map(|tls| WAYS.map(|way| (tls, way))) {
         let clock = StoppedClock::new();
         let throttle = Throttle::new(64 * 1024);
-        let script = Script::new().starttls(authority.issue(&["mx.test"]).server_config());
+        let script = Script::new().extensions(way).starttls(authority.issue(&["mx.test"]).server_config());
         let peer = Peer::start(script.window_octets(32 * 1024).throttle(&throttle));
         let mut client = client_of(&peer, &authority, tls).await;
         let content = body_of(4 << 20);

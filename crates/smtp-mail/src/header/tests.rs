@@ -192,3 +192,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fields_of_a_name_are_taken_out_and_no_octet_else() {
+    let without = |block: &'static str| {
+        let block = HeaderBlock::from_bytes(block.into()).without("bcc");
+        String::from_utf8(block.into_bytes().to_vec()).unwrap()
+    };
+    assert_eq!(without("To: a\r\nBcc: b,\r\n c\r\nCc: d\r\nBCC : e\r\n\r\n"), "To: a\r\nCc: d\r\n\r\n");
+    assert_eq!(without("Bcc: b\r\n\r\n"), "\r\n");
+    assert_eq!(without("no field\r\nBcc: b"), "no field\r\n");
+    assert_eq!(without("X-Bcc: b\r\nBccc: c\r\n\r\n"), "X-Bcc: b\r\nBccc: c\r\n\r\n");
+}

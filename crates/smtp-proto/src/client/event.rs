@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::mail_data::ContentFault;
 use crate::session::Timer;
-use crate::{Extensions, ReadReplyError, RemoteReply};
+use crate::{Extensions, ReadReplyError, RemoteReply, Secret};
 
 /// What the server has said, and what can be done next.
 ///
@@ -18,6 +18,11 @@ pub enum Event {
     /// The server is ready for TLS: make the handshake, then call
     /// [`tls_established`](super::ClientSession::tls_established). [`Ready`](Self::Ready) comes again after it.
     StartTls,
+    /// The server's challenge, decoded: call [`respond`](super::ClientSession::respond), or
+    /// [`cancel_authentication`](super::ClientSession::cancel_authentication).
+    Challenge(Secret),
+    /// The server knows now who this is (RFC 4954 §6: 235). A transaction may follow.
+    Authenticated,
     /// The reply to a RCPT: positive if the recipient is accepted so far.
     Recipient {
         /// Which recipient.
@@ -26,7 +31,7 @@ pub enum Event {
         reply: RemoteReply,
     },
     /// The server waits for mail data, and what was given has left: call
-    /// [`send_mail_data`](super::ClientSession::send_mail_data) for one more piece, or
+    /// [`send_mail_data`](super::ClientSession::send_mail_data) for one more piece or several, or
     /// [`finish_mail_data`](super::ClientSession::finish_mail_data).
     MailDataWanted,
     /// The server has taken the message for this recipient: it answers for it now. Comes for each that was accepted.
@@ -36,10 +41,19 @@ pub enum Event {
         /// The reply to the mail data.
         reply: RemoteReply,
     },
+    /// LMTP only: the server has not taken the message for this recipient, though it accepted it (RFC 2033 §4.2). The
+    /// others have replies of their own.
+    NotDelivered {
+        /// Which recipient.
+        index: usize,
+        /// Its reply to the mail data.
+        reply: RemoteReply,
+    },
     /// The transaction is over and each recipient has had its reply. Another may begin.
     Finished,
     /// The server refuses, for all recipients not refused already. After [`Stage::Greeting`] and [`Stage::Hello`]
-    /// nothing is left but QUIT, after [`Stage::MailData`] the session closes, else another transaction may begin.
+    /// nothing is left but QUIT. After [`Stage::MailData`] the session closes where the content went by DATA, since
+    /// nothing else breaks that off; a refused chunk of BDAT does not end it. Else another transaction may begin.
     Refused {
         /// What was refused.
         stage: Stage,
@@ -60,6 +74,8 @@ pub enum Stage {
     Hello,
     /// STARTTLS and the handshake.
     StartTls,
+    /// AUTH, up to its last reply.
+    Auth,
     /// Nothing: between transactions.
     Idle,
     /// MAIL, or the RSET before it.
@@ -83,6 +99,7 @@ impl Stage {
             Self::Greeting => "greeting",
             Self::Hello => "hello",
             Self::StartTls => "starttls",
+            Self::Auth => "auth",
             Self::Idle => "idle",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
@@ -120,7 +137,7 @@ pub enum CloseReason {
     Unexpected(RemoteReply),
     /// There were octets in the clear behind the reply to STARTTLS (RFC 3207 §6).
     ClearTextAfterStartTls,
-    /// Mail data was refused before its end; there is no other way to break it off.
+    /// Mail data was refused before its end, and there is no other way to break it off.
     RefusedInMailData,
     /// The content given may not be sent, and the mail data had begun already.
     Content(ContentFault),

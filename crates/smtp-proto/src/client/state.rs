@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::ClientSession;
+use super::content::MailData;
 use super::event::{CloseReason, Event, Stage};
-use super::{ClientSession, MailData};
-use crate::mail_data::Stuffer;
-use crate::session::Timer;
-use crate::{Command, Envelope, Extensions, Hello, HelloKind, RemoteReply, ReplyClass, ReplyCode};
+use crate::session::{Protocol, Timer};
+use crate::{Command, Envelope, Extensions, Hello, HelloKind, RemoteReply, ReplyClass, ReplyCode, Secret};
 
 /// Where the session is. The variants up to `Quit` wait for a reply, if for nothing else then for 421.
 #[derive(Debug, Default)]
@@ -24,6 +24,12 @@ pub(super) enum State {
     Ready,
     /// For the reply to STARTTLS.
     StartTls,
+    /// For the reply to AUTH, or to a response. What is held is an initial response that was too long for the command.
+    Auth(Option<Secret>),
+    /// For the caller to answer a challenge.
+    Challenged,
+    /// For the reply to `*`, which gives up the exchange.
+    AuthCancelled,
     /// For the reply to the RSET before MAIL.
     Rset(Box<Transaction>),
     /// For the reply to MAIL.
@@ -34,8 +40,10 @@ pub(super) enum State {
     Data(Box<Transaction>),
     /// For the caller to give content, or for it to leave.
     MailData(Box<MailData>),
-    /// For the reply to the lone dot.
+    /// For the reply to the lone dot or to the last chunk; in LMTP for one after the other.
     MailDataEnd(Box<Transaction>),
+    /// For the replies to chunks that were sent behind the one that was refused.
+    ChunksRefused(Box<Transaction>),
     /// For the reply to the lone dot that ends mail data which no recipient was accepted for.
     EmptyMailData(Box<Transaction>),
     /// For the reply to QUIT.
@@ -56,13 +64,19 @@ pub(super) enum State {
 /// One message on its way.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    envelope: Envelope,
-    /// MAIL, each RCPT and DATA have been sent as one group, so each will be answered.
-    pipelined: bool,
+    pub(super) envelope: Envelope,
+    /// MAIL, each RCPT and, unless it is chunked, DATA have been sent as one group, so each will be answered.
+    pub(super) pipelined: bool,
+    /// The content goes by BDAT.
+    pub(super) chunked: bool,
+    /// Chunks that were sent whose replies have not come; the last one does not count.
+    pub(super) unanswered_chunks: u32,
     /// The recipients accepted, by their place in the envelope.
-    accepted: Vec<usize>,
+    pub(super) accepted: Vec<usize>,
+    /// How many of them have had their reply to the mail data: LMTP only.
+    pub(super) answered: usize,
     /// What ends the transaction for all recipients that are left.
-    refusal: Option<(Stage, RemoteReply)>,
+    pub(super) refusal: Option<(Stage, RemoteReply)>,
 }
 
 impl State {
@@ -72,10 +86,11 @@ impl State {
             Self::Hello(_) => Stage::Hello,
             Self::NoService | Self::Ready | Self::Over(_) => Stage::Idle,
             Self::StartTls | Self::Handshake => Stage::StartTls,
+            Self::Auth(_) | Self::Challenged | Self::AuthCancelled => Stage::Auth,
             Self::Rset(_) | Self::Mail(_) => Stage::Mail,
             Self::Rcpt(..) => Stage::Rcpt,
             Self::Data(_) | Self::EmptyMailData(_) => Stage::Data,
-            Self::MailData(_) => Stage::MailData,
+            Self::MailData(_) | Self::ChunksRefused(_) => Stage::MailData,
             Self::MailDataEnd(_) | Self::Delivered(..) => Stage::MailDataEnd,
             Self::Quit => Stage::Quit,
             Self::Ended(_) | Self::Closed => return None,
@@ -88,19 +103,25 @@ impl State {
             Self::Greeting => Timer::Greeting,
             Self::Hello(_) => Timer::Hello,
             Self::StartTls | Self::Handshake => Timer::StartTls,
+            Self::Auth(_) | Self::AuthCancelled => Timer::Auth,
             Self::Rset(_) | Self::Mail(_) => Timer::Mail,
             Self::Rcpt(..) => Timer::Rcpt,
             Self::Data(_) => Timer::DataInitiation,
             Self::MailData(mail_data) if !mail_data.wanted => Timer::DataBlock,
-            Self::MailDataEnd(_) | Self::EmptyMailData(_) => Timer::DataTermination,
+            Self::MailDataEnd(_) | Self::ChunksRefused(_) | Self::EmptyMailData(_) => Timer::DataTermination,
             Self::Quit => Timer::Quit,
             _ => return None,
         })
     }
+
+    /// Whether a reply can come while what it is to, or what is behind that, is still on its way out.
+    fn may_be_refused_early(&self) -> bool {
+        matches!(self, Self::MailData(_) | Self::MailDataEnd(_) | Self::ChunksRefused(_) | Self::Quit)
+    }
 }
 
 /// `Break` gives the caller what there is to tell, `Continue` goes round again.
-type Flow = ControlFlow<Option<Event>>;
+pub(super) type Flow = ControlFlow<Option<Event>>;
 
 impl ClientSession {
     pub(super) fn advance(&mut self, now: Instant, input: &mut BytesMut) -> Option<Event> {
@@ -144,7 +165,7 @@ impl ClientSession {
         if reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE && !matches!(self.state, State::Quit) {
             return self.ends(CloseReason::ServiceNotAvailable(reply));
         }
-        if !self.output.is_empty() && !matches!(self.state, State::MailData(_) | State::MailDataEnd(_) | State::Quit) {
+        if !self.output.is_empty() && !self.state.may_be_refused_early() {
             // What it could be the reply to has not left yet.
             return self.ends(CloseReason::Unexpected(reply));
         }
@@ -152,12 +173,15 @@ impl ClientSession {
             State::Greeting => self.greeting(reply, now),
             State::Hello(kind) => self.hello(kind, reply, now),
             State::StartTls => self.start_tls_reply(reply, behind),
+            State::Auth(initial) => self.auth(initial, reply, now),
+            State::AuthCancelled => self.auth_cancelled(reply),
             State::Rset(transaction) => self.rset(transaction, now),
             State::Mail(transaction) => self.mail(transaction, reply, now),
             State::Rcpt(transaction, index) => self.rcpt(transaction, index, reply, now),
             State::Data(transaction) => self.data(transaction, reply, now),
-            State::MailData(mail_data) => self.mail_data(State::MailData(mail_data), reply),
+            State::MailData(mail_data) => self.mail_data(mail_data, reply),
             State::MailDataEnd(transaction) => self.mail_data_end(transaction, reply),
+            State::ChunksRefused(transaction) => self.chunk_swallowed(transaction),
             State::EmptyMailData(transaction) => self.transaction_over(transaction),
             State::Quit => {
                 self.state = State::Quit;
@@ -177,7 +201,11 @@ impl ClientSession {
     }
 
     pub(super) fn say_hello(&mut self, now: Instant) {
-        self.send_hello(HelloKind::Ehlo, now);
+        let kind = match self.config.protocol {
+            Protocol::Smtp => HelloKind::Ehlo,
+            Protocol::Lmtp => HelloKind::Lhlo,
+        };
+        self.send_hello(kind, now);
     }
 
     fn send_hello(&mut self, kind: HelloKind, now: Instant) {
@@ -190,7 +218,7 @@ impl ClientSession {
         match (reply.class(), kind) {
             (ReplyClass::Completion, _) => {
                 if kind != HelloKind::Helo {
-                    self.extensions = Extensions::from_reply(&reply);
+                    self.extensions = self.config.usable(Extensions::from_reply(&reply));
                 }
                 self.state = State::Ready;
                 Break(Some(Event::Ready(self.extensions.clone())))
@@ -219,7 +247,7 @@ impl ClientSession {
     }
 
     pub(super) fn begin_transaction(&mut self, envelope: Envelope, now: Instant) {
-        let pipelined = self.extensions.pipelining;
+        let Extensions { pipelining: pipelined, chunking: chunked, .. } = self.extensions;
         let stale = std::mem::take(&mut self.stale);
         let mut commands = Vec::new();
         if stale {
@@ -230,9 +258,18 @@ impl ClientSession {
         }
         if pipelined {
             commands.extend(envelope.recipients.iter().cloned().map(Command::Rcpt));
-            commands.push(Command::Data);
+            // A chunk waits until a recipient was accepted: nobody needs its content before.
+            commands.extend((!chunked).then_some(Command::Data));
         }
-        let transaction = Box::new(Transaction { envelope, pipelined, accepted: Vec::new(), refusal: None });
+        let transaction = Box::new(Transaction {
+            envelope,
+            pipelined,
+            chunked,
+            unanswered_chunks: 0,
+            accepted: Vec::new(),
+            answered: 0,
+            refusal: None,
+        });
         self.state = if stale { State::Rset(transaction) } else { State::Mail(transaction) };
         self.send(&commands, now);
     }
@@ -268,28 +305,38 @@ impl ClientSession {
         if told { Break(Some(Event::Recipient { index, reply })) } else { Continue(()) }
     }
 
-    /// Goes on with the recipient of this number, or with DATA behind the last. In a group all has been sent.
+    /// Goes on with the recipient of this number, or with the content behind the last. In a group all has been sent.
     fn await_rcpt(&mut self, transaction: Box<Transaction>, index: usize, now: Instant) {
-        let next = transaction.envelope.recipients.get(index);
+        let Some(rcpt) = transaction.envelope.recipients.get(index) else {
+            return self.await_content(transaction, now);
+        };
         if !transaction.pipelined {
-            match next {
-                Some(rcpt) => self.send(&[Command::Rcpt(rcpt.clone())], now),
-                None if transaction.accepted.is_empty() => {
-                    self.state = State::Over(transaction);
-                    return;
-                }
-                None => self.send(&[Command::Data], now),
-            }
+            self.send(&[Command::Rcpt(rcpt.clone())], now);
         }
-        self.state = match next {
-            Some(_) => State::Rcpt(transaction, index),
-            None => State::Data(transaction),
+        self.state = State::Rcpt(transaction, index);
+    }
+
+    fn await_content(&mut self, transaction: Box<Transaction>, now: Instant) {
+        let data_sent = transaction.pipelined && !transaction.chunked;
+        self.state = if transaction.accepted.is_empty() && !data_sent {
+            State::Over(transaction)
+        } else if transaction.chunked {
+            State::MailData(Box::new(MailData::in_chunks(transaction)))
+        } else {
+            if !data_sent {
+                self.send(&[Command::Data], now);
+            }
+            State::Data(transaction)
         };
     }
 
     fn data(&mut self, mut transaction: Box<Transaction>, reply: RemoteReply, now: Instant) -> Flow {
         match reply.class() {
             ReplyClass::Intermediate if transaction.accepted.is_empty() => {
+                if self.config.protocol == Protocol::Lmtp {
+                    // A reply for each of no recipients is none at all: nothing would end it (RFC 2033 §4.2).
+                    return self.unexpected(State::Data(transaction), reply);
+                }
                 // A server may wait for mail data though it takes no recipient; a lone dot ends that (RFC 2920 §3.1).
                 self.output.push_back(Bytes::from_static(b".\r\n"));
                 self.progress = now;
@@ -297,8 +344,7 @@ impl ClientSession {
                 Continue(())
             }
             ReplyClass::Intermediate => {
-                let mail_data = MailData { transaction, stuffer: Stuffer::default(), wanted: false };
-                self.state = State::MailData(Box::new(mail_data));
+                self.state = State::MailData(Box::new(MailData::after_data(transaction)));
                 Continue(())
             }
             ReplyClass::Completion => self.unexpected(State::Data(transaction), reply),
@@ -306,47 +352,6 @@ impl ClientSession {
                 if !transaction.accepted.is_empty() {
                     transaction.refusal = Some((Stage::Data, reply));
                 }
-                self.transaction_over(transaction)
-            }
-        }
-    }
-
-    /// More mail data may be given when what was given has left.
-    fn want_mail_data(&mut self) -> Option<Event> {
-        match &mut self.state {
-            State::MailData(mail_data) if !mail_data.wanted && self.output.is_empty() => {
-                mail_data.wanted = true;
-                Some(Event::MailDataWanted)
-            }
-            _ => None,
-        }
-    }
-
-    /// A reply before the end of the mail data has left: only a refusal can be meant.
-    fn mail_data(&mut self, state: State, reply: RemoteReply) -> Flow {
-        match reply.class() {
-            ReplyClass::Transient | ReplyClass::Permanent => {
-                self.state = state;
-                self.end(CloseReason::RefusedInMailData);
-                Break(Some(Event::Refused { stage: Stage::MailData, reply }))
-            }
-            ReplyClass::Completion | ReplyClass::Intermediate => self.unexpected(state, reply),
-        }
-    }
-
-    fn mail_data_end(&mut self, mut transaction: Box<Transaction>, reply: RemoteReply) -> Flow {
-        if !self.output.is_empty() {
-            return self.mail_data(State::MailDataEnd(transaction), reply);
-        }
-        self.stale = false;
-        match reply.class() {
-            ReplyClass::Completion => {
-                self.state = State::Delivered(transaction, reply, 0);
-                Continue(())
-            }
-            ReplyClass::Intermediate => self.unexpected(State::MailDataEnd(transaction), reply),
-            ReplyClass::Transient | ReplyClass::Permanent => {
-                transaction.refusal = Some((Stage::MailDataEnd, reply));
                 self.transaction_over(transaction)
             }
         }
@@ -360,7 +365,7 @@ impl ClientSession {
         Break(Some(event))
     }
 
-    fn transaction_over(&mut self, transaction: Box<Transaction>) -> Flow {
+    pub(super) fn transaction_over(&mut self, transaction: Box<Transaction>) -> Flow {
         self.state = State::Over(transaction);
         Continue(())
     }
@@ -374,12 +379,12 @@ impl ClientSession {
     }
 
     /// A reply that cannot be to what was sent in `state`.
-    fn unexpected(&mut self, state: State, reply: RemoteReply) -> Flow {
+    pub(super) fn unexpected(&mut self, state: State, reply: RemoteReply) -> Flow {
         self.state = state;
         self.ends(CloseReason::Unexpected(reply))
     }
 
-    fn ends(&mut self, reason: CloseReason) -> Flow {
+    pub(super) fn ends(&mut self, reason: CloseReason) -> Flow {
         self.end(reason);
         Continue(())
     }

@@ -6,6 +6,7 @@ use super::ContentFault;
 
 /// What was found in content while it came in; dot-stuffing and the final dot do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 // Each may be found or not, whatever the others are.
 #[allow(clippy::struct_excessive_bools)]
 pub struct ContentFacts {

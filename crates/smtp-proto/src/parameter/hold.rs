@@ -8,6 +8,7 @@ use crate::syntax::{self, timestamp};
 
 /// `HOLDFOR=` or `HOLDUNTIL=`: until when a message is to be held (RFC 4865 §3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
 pub enum Hold {
     /// For so long from now on.
     For(HoldInterval),

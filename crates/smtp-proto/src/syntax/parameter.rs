@@ -9,7 +9,7 @@ use super::{Failure, Parsed, must};
 use crate::error::SyntaxReason;
 use crate::parameter::{Hold, MailParameters, RcptParameters};
 
-mod value;
+pub(crate) mod value;
 
 pub(crate) use value::{envelope_id, original_recipient};
 

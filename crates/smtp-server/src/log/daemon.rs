@@ -1,9 +1,11 @@
 //! The events of the daemon itself: its start and end, its configuration, what goes wrong inside.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use smtp_mail::Report;
@@ -83,6 +85,16 @@ pub fn not_accepted(error: &io::Error) {
 /// An address is not listened on, and the others are.
 pub fn left_out(error: &dyn Error) {
     warn!(event = "left_out", text = %Chain(error));
+}
+
+/// A file of the maildrop cannot be taken, and is put aside; `uid` is its owner, where that could be found out.
+pub fn dropped_refused(name: &OsStr, uid: Option<u32>, reason: &str) {
+    warn!(event = "dropped_refused", uid = uid.map(u64::from), file = %name.display(), text = reason);
+}
+
+/// The maildrop, or a file of it, cannot be used: programs must try again while the server is down.
+pub fn maildrop_unusable(path: &Path, error: &io::Error) {
+    warn!(event = "maildrop_unusable", path = %path.display(), text = %error);
 }
 
 /// A message was refused for the time being because the queue could not take it.

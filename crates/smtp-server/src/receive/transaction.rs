@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use smtp_mail::MessageId;
 use smtp_mail::header::{HeaderBlock, HeaderSplitter};
-use smtp_mail::submission::missing_fields;
 use smtp_mail::trace::{self, Received};
+use smtp_mail::{MessageId, submission};
 use smtp_policy::Facts;
 use smtp_policy::recipients::Target;
 use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Rcpt, Reply, ReversePath, TlsFacts};
@@ -166,8 +165,8 @@ impl Transaction {
         self.draft.write(body).await.map_err(|error| draft_refused(&error))
     }
 
-    /// The header block as it goes into the queue: the trace field, on submission what a message must have and this
-    /// one has not (RFC 6409 §8), then the block as it came.
+    /// The header block as it goes into the queue: the trace field, then the block as it came, on submission
+    /// made complete (RFC 6409 §8).
     fn header_on_top(
         &self,
         block: &HeaderBlock,
@@ -188,11 +187,9 @@ impl Transaction {
             recipient: self.recipients.only(),
             at: received_at,
         };
-        let mut top = received.to_field();
-        if endpoint.service == Service::Submission {
-            top.extend_from_slice(missing_fields(block, id, &self.config.hostname, received_at).as_bytes());
-        }
-        block.with_on_top(&top).into_bytes()
+        let submitted = (endpoint.service == Service::Submission)
+            .then(|| submission::completed(block, id, &self.config.hostname, received_at));
+        submitted.as_ref().unwrap_or(block).with_on_top(&received.to_field()).into_bytes()
     }
 }
 

@@ -4,4 +4,5 @@
 
 #[path = "../house/mod.rs"]
 mod house;
+mod maildrop;
 mod socket;

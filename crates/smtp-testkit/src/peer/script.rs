@@ -11,12 +11,16 @@ use tokio::sync::{Semaphore, watch};
 pub enum Stage {
     /// The greeting.
     Connect,
-    /// EHLO.
+    /// EHLO, or LHLO.
     Ehlo,
     /// HELO.
     Helo,
     /// STARTTLS; after a reply of 220 the handshake follows.
     StartTls,
+    /// AUTH.
+    Auth,
+    /// An answer to a challenge.
+    AuthResponse,
     /// MAIL.
     Mail,
     /// RCPT.
@@ -25,7 +29,9 @@ pub enum Stage {
     Data,
     /// Within the mail data, before it is read.
     Content,
-    /// The end of the mail data.
+    /// A chunk of BDAT that is not the last, when it was read.
+    Chunk,
+    /// The end of the mail data: the lone dot, or the last chunk. In LMTP once for each recipient.
     Dot,
     /// RSET.
     Rset,
@@ -205,6 +211,12 @@ impl Script {
     #[must_use]
     pub fn on_each(self, stage: Stage, answers: impl IntoIterator<Item = impl Into<Answer>>) -> Self {
         self.with_rule(stage, None, answers)
+    }
+
+    /// The same at the end of the mail data, for one recipient: after LHLO.
+    #[must_use]
+    pub fn on_delivery(self, recipient: &str, answers: impl IntoIterator<Item = impl Into<Answer>>) -> Self {
+        self.with_rule(Stage::Dot, Some(recipient.to_owned()), answers)
     }
 
     /// The same at RCPT, for one recipient. The address is written as in `RCPT TO:<…>`, and case counts.

@@ -21,6 +21,10 @@ struct Session<'a> {
     unread: Vec<u8>,
     shared: &'a Shared,
     message: Received,
+    /// LHLO was said: the mail data is answered for each recipient (RFC 2033 §4.2).
+    lmtp: bool,
+    /// A chunk was refused: those behind it are, too (RFC 3030 §2).
+    refused_chunk: bool,
 }
 
 /// Serves one connection to its end.
@@ -37,7 +41,7 @@ pub(super) async fn run(tcp: TcpStream, connection: usize, shared: &Shared) -> R
         recipients: Vec::new(),
         content: Vec::new(),
     };
-    let mut session = Session { wire, unread: Vec::new(), shared, message };
+    let mut session = Session { wire, unread: Vec::new(), shared, message, lmtp: false, refused_chunk: false };
     session.answer(Stage::Connect, None, "220 peer.test ESMTP").await?;
     while session.command().await? {}
     session.wire.shutdown().await
@@ -51,6 +55,12 @@ impl Session<'_> {
         let upper = line.to_ascii_uppercase();
         match upper.split([' ', ':']).next().unwrap_or_default() {
             "EHLO" => self.hello(Stage::Ehlo, &line).await?,
+            "LHLO" => {
+                self.lmtp = true;
+                self.hello(Stage::Ehlo, &line).await?;
+            }
+            "AUTH" => self.auth(&line).await?,
+            "BDAT" => self.bdat(&line).await?,
             "HELO" => self.hello(Stage::Helo, &line).await?,
             "STARTTLS" => self.starttls().await?,
             "MAIL" => self.mail(&line).await?,
@@ -125,8 +135,61 @@ impl Session<'_> {
         }
         self.act(Stage::Content, None, Answer::Nothing).await?;
         self.message.content = self.content().await?;
-        if accepted(self.answer(Stage::Dot, None, "250 2.0.0 taken").await?) {
-            let message = self.message.clone();
+        self.end_of_content().await
+    }
+
+    /// AUTH, and a challenge that says nothing for each response that the script does not answer otherwise.
+    async fn auth(&mut self, line: &str) -> Result<(), Ended> {
+        let usual = if line.split(' ').count() > 2 { "235 2.7.0 welcome" } else { "334 " };
+        let mut code = self.answer(Stage::Auth, None, usual).await?;
+        while code == Some(334) {
+            let response = self.line().await?;
+            self.shared.change(|record| record.commands.push(response));
+            code = self.answer(Stage::AuthResponse, None, "235 2.7.0 welcome").await?;
+        }
+        Ok(())
+    }
+
+    /// A chunk is read to its end before it is answered (RFC 3030 §2).
+    async fn bdat(&mut self, line: &str) -> Result<(), Ended> {
+        let mut words = line.split(' ').skip(1);
+        let octets = words.next().and_then(|octets| octets.parse().ok()).unwrap_or(0);
+        let last = words.next().is_some_and(|word| word.eq_ignore_ascii_case("LAST"));
+        while self.unread.len() < octets {
+            self.read(true).await?;
+        }
+        let rest = self.unread.split_off(octets);
+        let chunk = mem::replace(&mut self.unread, rest);
+        self.message.content.extend_from_slice(&chunk);
+        if self.message.recipients.is_empty() || self.refused_chunk {
+            return self.send("503 5.5.1 no recipients, or a chunk was refused").await;
+        }
+        if last {
+            return self.end_of_content().await;
+        }
+        self.refused_chunk = !accepted(self.answer(Stage::Chunk, None, "250 2.0.0 chunk taken").await?);
+        Ok(())
+    }
+
+    /// Answers for the message, or in LMTP for each recipient, and keeps what was taken.
+    async fn end_of_content(&mut self) -> Result<(), Ended> {
+        let mut message = self.message.clone();
+        if self.lmtp {
+            message.recipients.clear();
+            for recipient in self.message.recipients.clone() {
+                let path = recipient.trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
+                let answered = self.answer(Stage::Dot, Some(&path), "250 2.0.0 taken").await;
+                if answered.as_ref().is_ok_and(|code| accepted(*code)) {
+                    message.recipients.push(recipient);
+                } else if answered.is_err() && !message.recipients.is_empty() {
+                    self.shared.change(|record| record.messages.push(message.clone()));
+                }
+                answered?;
+            }
+        } else if !accepted(self.answer(Stage::Dot, None, "250 2.0.0 taken").await?) {
+            message.recipients.clear();
+        }
+        if !message.recipients.is_empty() {
             self.shared.change(|record| record.messages.push(message));
         }
         self.forget_transaction();
@@ -137,6 +200,7 @@ impl Session<'_> {
         self.message.mail.clear();
         self.message.recipients.clear();
         self.message.content.clear();
+        self.refused_chunk = false;
     }
 
     /// Does what the script says at `stage`, or sends `usual`. The code of the reply, if one was sent.

@@ -14,7 +14,7 @@ use crate::path::Mailbox;
 const MALFORMED: SyntaxReason = SyntaxReason::ParameterValue;
 
 /// Applies a rule to the whole value. Wherever it is wrong, it is the value that is.
-pub(super) fn whole<'a, T>(value: &'a [u8], rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxReason> {
+pub(crate) fn whole<'a, T>(value: &'a [u8], rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxReason> {
     super::super::whole(value, rule).map_err(|_| MALFORMED)
 }
 
@@ -23,12 +23,12 @@ fn is_digits(octets: &[u8], most: usize) -> bool {
 }
 
 /// `size-value = 1*20DIGIT` (RFC 1870 §4). What is over 2^64 - 1 is as good as that: no limit is above it.
-pub(super) fn size(value: &[u8]) -> Result<u64, SyntaxReason> {
+pub(crate) fn size(value: &[u8]) -> Result<u64, SyntaxReason> {
     if is_digits(value, 20) { Ok(decimal(value)) } else { Err(MALFORMED) }
 }
 
 /// `body-value = "7BIT" / "8BITMIME" / "BINARYMIME"` (RFC 6152 §2, RFC 3030 §3)
-pub(super) fn body(value: &[u8]) -> Result<BodyType, SyntaxReason> {
+pub(crate) fn body(value: &[u8]) -> Result<BodyType, SyntaxReason> {
     [BodyType::SevenBit, BodyType::EightBitMime, BodyType::BinaryMime]
         .into_iter()
         .find(|body| value.eq_ignore_ascii_case(body.as_str().as_bytes()))
@@ -36,7 +36,7 @@ pub(super) fn body(value: &[u8]) -> Result<BodyType, SyntaxReason> {
 }
 
 /// `"FULL" / "HDRS"` (RFC 3461 §4.3)
-pub(super) fn ret(value: &[u8]) -> Result<Ret, SyntaxReason> {
+pub(crate) fn ret(value: &[u8]) -> Result<Ret, SyntaxReason> {
     [Ret::Full, Ret::Headers]
         .into_iter()
         .find(|ret| value.eq_ignore_ascii_case(ret.as_str().as_bytes()))
@@ -70,7 +70,7 @@ pub(crate) fn original_recipient(input: &[u8]) -> Parsed<'_, OriginalRecipient> 
 }
 
 /// `"NEVER" / 1#notify-list-element` (RFC 3461 §4.1)
-pub(super) fn notify(value: &[u8]) -> Result<Notify, SyntaxReason> {
+pub(crate) fn notify(value: &[u8]) -> Result<Notify, SyntaxReason> {
     let mut notify = Notify::NEVER;
     if value.eq_ignore_ascii_case(b"NEVER") {
         return Ok(notify);
@@ -84,7 +84,7 @@ pub(super) fn notify(value: &[u8]) -> Result<Notify, SyntaxReason> {
 }
 
 /// `"<>"`, or a mailbox as xtext (RFC 4954 §5)
-pub(super) fn auth(value: &[u8]) -> Result<AuthIdentity, SyntaxReason> {
+pub(crate) fn auth(value: &[u8]) -> Result<AuthIdentity, SyntaxReason> {
     if !xtext::is_xtext(value) {
         return Err(MALFORMED);
     }
@@ -95,7 +95,7 @@ pub(super) fn auth(value: &[u8]) -> Result<AuthIdentity, SyntaxReason> {
 }
 
 /// `future-release-integer = %x31-39 *8DIGIT` (RFC 4865 §3)
-pub(super) fn hold_interval(value: &[u8]) -> Result<HoldInterval, SyntaxReason> {
+pub(crate) fn hold_interval(value: &[u8]) -> Result<HoldInterval, SyntaxReason> {
     match value {
         [b'1'..=b'9', ..] if is_digits(value, 9) => {
             u32::try_from(decimal(value)).ok().and_then(HoldInterval::from_seconds).ok_or(MALFORMED)
@@ -105,7 +105,7 @@ pub(super) fn hold_interval(value: &[u8]) -> Result<HoldInterval, SyntaxReason> 
 }
 
 /// `by-value = by-time ";" by-mode [by-trace]`, where `by-time = ["-" / "+"] 1*9DIGIT` (RFC 2852 §4)
-pub(super) fn deliver_by(value: &[u8]) -> Result<DeliverBy, SyntaxReason> {
+pub(crate) fn deliver_by(value: &[u8]) -> Result<DeliverBy, SyntaxReason> {
     let separator = value.iter().position(|&octet| octet == b';').ok_or(MALFORMED)?;
     let (time, mode) = (&value[..separator], &value[separator + 1..]);
     let (sign, digits) = match time {
@@ -127,7 +127,7 @@ pub(super) fn deliver_by(value: &[u8]) -> Result<DeliverBy, SyntaxReason> {
 }
 
 /// `priority-value = (["-"] NZDIGIT) / "0"` (RFC 6710 §7)
-pub(super) fn priority(value: &[u8]) -> Result<Priority, SyntaxReason> {
+pub(crate) fn priority(value: &[u8]) -> Result<Priority, SyntaxReason> {
     let digit = |digit: u8| i8::try_from(digit - b'0').map_err(|_| MALFORMED);
     let value = match *value {
         [zero_or_more @ b'0'..=b'9'] => digit(zero_or_more)?,

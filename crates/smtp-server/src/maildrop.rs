@@ -1,0 +1,291 @@
+//! Takes what programs have left in the maildrop while the server was down.
+//!
+//! Everybody may put a file there, so nothing in it is believed: links are not followed, only plain files with one name are
+//! read, and the owner of the file is the user that submits it. A file goes the way of any message of that user, through a
+//! session of its own, and is removed when the message is durable. What cannot be taken is put aside, with a line in the log.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use rustix::fs::{Mode, OFlags};
+use smtp_io::{Connection, now};
+use smtp_mail::maildrop::{DroppedEnvelope, UNFINISHED_SUFFIX};
+use smtp_proto::client::{ClientConfig, ClientSession, Event};
+use smtp_proto::{ContentFacts, Domain, RemoteReply, ReplyClass};
+use tokio::net::UnixStream;
+use tokio::sync::watch;
+
+use crate::log;
+use crate::submit::{Submission, Submitter};
+
+/// How often it is looked for files.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Files taken before others of the server get their turn: the rest is for the next look.
+const FILES_PER_LOOK_MAX: usize = 1000;
+/// What the envelope may add to the content.
+const ENVELOPE_OCTETS_MAX: u64 = 1 << 20;
+/// A file that is still being written after so long has been given up.
+const UNFINISHED_MAX: Duration = Duration::from_hours(24);
+/// Everybody may put files in, nobody can list them, and nobody but the owner can take them away.
+const MODE: u32 = 0o1733;
+/// Where files are put aside.
+const REFUSED: &str = "refused";
+/// What is shown of a reply.
+const REPLY_SHOWN_OCTETS: usize = 500;
+
+/// The maildrop at work.
+#[derive(Debug)]
+pub(crate) struct Maildrop {
+    directory: PathBuf,
+    submission: Submission,
+    stopping: watch::Receiver<bool>,
+    /// What could neither be taken nor put aside, so that it is told once.
+    stuck: HashSet<OsString>,
+}
+
+/// What became of a file.
+enum Outcome {
+    /// The message is durable.
+    Taken,
+    /// Not now.
+    Later,
+    /// Never, and why.
+    Refused(String),
+}
+
+impl Maildrop {
+    /// The maildrop of the configuration in force; another folder takes a start of the server.
+    pub(crate) fn new(submission: Submission, stopping: watch::Receiver<bool>) -> Self {
+        let directory = submission.shared.config().submit.maildrop.clone();
+        Self { directory, submission, stopping, stuck: HashSet::new() }
+    }
+
+    /// Takes files until the server stops.
+    pub(crate) async fn run(mut self) {
+        if let Err(error) = self.blocking(|directory| prepare(&directory)).await {
+            return log::maildrop_unusable(&self.directory, &error);
+        }
+        while !*self.stopping.borrow_and_update() {
+            self.look().await;
+            tokio::select! {
+                changed = self.stopping.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Takes what is there now.
+    async fn look(&mut self) {
+        let names = match self.blocking(|directory| list(&directory)).await {
+            Ok(names) => names,
+            Err(error) => return log::maildrop_unusable(&self.directory, &error),
+        };
+        self.stuck.retain(|name| names.contains(name));
+        // Whoever must wait once in a look need not be tried again in it.
+        let mut waiting = HashSet::new();
+        for name in names {
+            if *self.stopping.borrow() {
+                return;
+            }
+            if !self.stuck.contains(&name) {
+                self.take(name, &mut waiting).await;
+            }
+        }
+    }
+
+    async fn take(&mut self, name: OsString, waiting: &mut HashSet<u32>) {
+        let octets_max = self.submission.shared.config().limits.message_octets.saturating_add(ENVELOPE_OCTETS_MAX);
+        let path = self.directory.join(&name);
+        let read = self.blocking(move |_| read(&path, octets_max)).await;
+        let (uid, outcome) = match read {
+            Ok((uid, _)) if waiting.contains(&uid) => return,
+            Ok((uid, octets)) => (Some(uid), self.submit(uid, octets).await),
+            // It has gone since the folder was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => (None, Outcome::Refused(error.to_string())),
+        };
+        match outcome {
+            Outcome::Taken => self.settle(name, |directory, name| fs::remove_file(directory.join(name))).await,
+            Outcome::Later => waiting.extend(uid),
+            Outcome::Refused(reason) => {
+                log::dropped_refused(&name, uid, &reason);
+                self.settle(name, |directory, name| {
+                    fs::rename(directory.join(name), directory.join(REFUSED).join(name))
+                })
+                .await;
+            }
+        }
+    }
+
+    /// Takes a file out of the way. One that stays is not tried again until the server is started anew.
+    async fn settle(&mut self, name: OsString, act: impl FnOnce(&Path, &OsString) -> io::Result<()> + Send + 'static) {
+        let moved = name.clone();
+        if let Err(error) = self.blocking(move |directory| act(&directory, &moved)).await {
+            log::maildrop_unusable(&self.directory.join(&name), &error);
+            self.stuck.insert(name);
+        }
+    }
+
+    /// Sends a file through a session of its owner's.
+    async fn submit(&self, uid: u32, file: Bytes) -> Outcome {
+        let (envelope, content_at) = match DroppedEnvelope::parse(&file) {
+            Ok(parsed) => parsed,
+            Err(error) => return Outcome::Refused(error.to_string()),
+        };
+        let domain = Domain::Name(self.submission.shared.config().submit.domain.clone());
+        let (envelope, content) = match envelope.complete(file.slice(content_at..), &domain) {
+            Ok(completed) => completed,
+            Err(error) => return Outcome::Refused(error.to_string()),
+        };
+        let Ok((ours, theirs)) = UnixStream::pair() else { return Outcome::Later };
+        let serving = tokio::spawn(self.submission.clone().serve(theirs, Submitter::find(uid).await));
+        let config = ClientConfig::new("localhost".parse().expect("localhost is a name"));
+        let session = ClientSession::new(Arc::new(config), None, now());
+        let mut submitting = Submitting { connection: Connection::new(ours, session), refusals: Vec::new() };
+        let outcome = submitting.run(&envelope, content).await;
+        drop(submitting);
+        // A panic of it is counted and told there.
+        let _ = serving.await;
+        outcome
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let directory = self.directory.clone();
+        tokio::task::spawn_blocking(move || work(directory)).await.map_err(io::Error::other)?
+    }
+}
+
+/// The client's side of the session that takes a file in.
+struct Submitting {
+    connection: Connection<ClientSession>,
+    refusals: Vec<String>,
+}
+
+impl Submitting {
+    async fn run(&mut self, envelope: &smtp_proto::Envelope, content: Bytes) -> Outcome {
+        let facts = ContentFacts::of(&content);
+        let mut content = Some(content);
+        loop {
+            let Ok(event) = self.connection.next_event().await else { return Outcome::Later };
+            let session = self.connection.session();
+            match event {
+                Event::Ready(_) => {
+                    if let Err(error) = session.begin(envelope, &facts, now()) {
+                        return Outcome::Refused(error.to_string());
+                    }
+                }
+                Event::Recipient { reply, .. } => match reply.class() {
+                    ReplyClass::Completion => {}
+                    ReplyClass::Transient => return Outcome::Later,
+                    _ => self.refusals.push(shown(&reply)),
+                },
+                Event::MailDataWanted => {
+                    // What the session has refused meanwhile is told by the next event.
+                    let _ = match content.take() {
+                        Some(content) => session.send_mail_data(content, now()),
+                        None => session.finish_mail_data(now()),
+                    };
+                }
+                Event::Delivered { .. } => {}
+                Event::Finished => return self.finished(),
+                Event::Refused { reply, .. } if reply.class() == ReplyClass::Permanent => {
+                    self.refusals.push(shown(&reply));
+                    return self.finished();
+                }
+                Event::Closed(smtp_proto::client::CloseReason::Content(fault)) => {
+                    return Outcome::Refused(fault.to_string());
+                }
+                _ => return Outcome::Later,
+            }
+        }
+    }
+
+    fn finished(&mut self) -> Outcome {
+        if self.refusals.is_empty() { Outcome::Taken } else { Outcome::Refused(self.refusals.join("; ")) }
+    }
+}
+
+fn shown(reply: &RemoteReply) -> String {
+    reply.escaped(REPLY_SHOWN_OCTETS)
+}
+
+/// Makes the folders, where they are not there, and sees that they are ours.
+fn prepare(directory: &Path) -> io::Result<()> {
+    make(directory, MODE)?;
+    make(&directory.join(REFUSED), 0o700)
+}
+
+fn make(directory: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(directory) {
+        Ok(()) => fs::set_permissions(directory, Permissions::from_mode(mode))?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let found = fs::symlink_metadata(directory)?;
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("{} is not a folder of this server's user", directory.display())));
+    }
+    Ok(())
+}
+
+/// The names of the files that are whole. Those that were given up while they were written are removed.
+fn list(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == REFUSED {
+            continue;
+        }
+        if name.as_encoded_bytes().ends_with(UNFINISHED_SUFFIX.as_bytes()) {
+            if is_given_up(&entry) {
+                // Another look will come to it if not this one.
+                let _ = fs::remove_file(entry.path());
+            }
+            continue;
+        }
+        names.push(name);
+        if names.len() == FILES_PER_LOOK_MAX {
+            break;
+        }
+    }
+    Ok(names)
+}
+
+fn is_given_up(entry: &fs::DirEntry) -> bool {
+    let written = entry.metadata().and_then(|found| found.modified());
+    written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since > UNFINISHED_MAX))
+}
+
+/// The owner of a file, and its octets.
+fn read(path: &Path, octets_max: u64) -> io::Result<(u32, Bytes)> {
+    // Neither a link is followed, nor a pipe waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
+    if found.nlink() != 1 {
+        return Err(io::Error::other("it has more than one name"));
+    }
+    let mut octets = Vec::new();
+    file.take(octets_max + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > octets_max {
+        return Err(io::Error::other(format!("it has more than {octets_max} octets")));
+    }
+    Ok((found.uid(), octets.into()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Files that were left in the maildrop while the server was down.
+
+use std::fs;
+
+use smtp_server::metrics::AttemptResult;
+
+use crate::house::{House, until};
+
+const FILE: &str =
+    "smtp-server-maildrop 1\nfrom:\nname:Alice\nto:alice\n\nSubject: hello\r\nBcc: bob\r\n\r\n.Hello.\r\n";
+
+/// A server that is down, with an empty maildrop.
+async fn down(more: &str) -> House {
+    let mut house = House::start(more).await;
+    until("the maildrop is made", || house.path("queue-maildrop/refused").exists()).await;
+    house.stop().await;
+    house
+}
+
+#[tokio::test]
+async fn what_was_left_is_taken_at_the_start_and_removed() {
+    let mut house = down("").await;
+    house.write("queue-maildrop/0001", FILE);
+    house.start_daemon().await;
+    house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    let message = &house.maildir("alice")[0];
+    let uid = rustix::process::geteuid().as_raw();
+    assert!(message.contains(&format!("Received: from localhost (uid {uid})\r\n\tby mx.example.org with ESMTP\r\n")));
+    assert!(message.contains("\r\nFrom: Alice <MAILER-DAEMON@example.org>\r\n"), "{message}");
+    assert!(message.ends_with("\r\nSubject: hello\r\n\r\n.Hello.\r\n"), "{message}");
+    until("the file is removed", || !house.path("queue-maildrop/0001").exists()).await;
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_put_aside_and_the_rest_is_taken() {
+    let mut house = down("").await;
+    house.write("queue-maildrop/0001", "Subject: no envelope\r\n\r\n");
+    house.write("queue-maildrop/0002", &FILE.replace("to:alice", "to:nobody"));
+    house.write("queue-maildrop/0003", FILE);
+    house.write("queue-maildrop/0004", &FILE.replace(".Hello.", "a\rb"));
+    house.start_daemon().await;
+    house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    for name in ["0001", "0002", "0004"] {
+        let refused = house.path(&format!("queue-maildrop/refused/{name}"));
+        until("the file is put aside", || refused.exists()).await;
+    }
+    assert_eq!(house.maildir("alice").len(), 1);
+    assert_eq!(fs::read_dir(house.path("queue-maildrop")).unwrap().count(), 1);
+    house.stop().await;
+}
+
+/// C30, by the other way in: the limit is no way around, and what must wait stays.
+#[tokio::test]
+async fn what_is_too_much_waits_in_the_maildrop() {
+    let mut house = down("[submit]\nmessages_per_hour = 2\n").await;
+    for number in 0..4 {
+        house.write(&format!("queue-maildrop/{number}"), FILE);
+    }
+    house.start_daemon().await;
+    for _ in 0..2 {
+        house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    }
+    let maildrop = house.path("queue-maildrop");
+    let files = || fs::read_dir(&maildrop).unwrap().count();
+    until("two are taken", || files() == 3).await;
+    house.stop().await;
+    assert_eq!(files(), 3);
+    assert_eq!(house.maildir("alice").len(), 2);
+}

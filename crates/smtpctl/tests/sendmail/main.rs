@@ -1,0 +1,10 @@
+//! The tool by its other names, against a whole server.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+#[path = "../../../smtp-server/tests/house/mod.rs"]
+mod house;
+
+mod callers;
+mod down;
+mod support;
