@@ -14,6 +14,7 @@
 //! - [`Reply`]: what a server says. Its text cannot break out of its line.
 //! - [`RemoteReply`]: what another server has said. Any octets, bounded, never parsed again, shown only escaped.
 //! - [`Extensions`]: what EHLO offers; [`Extensions::fit`] says what may be sent there.
+//! - [`AuthResponse`], [`Mechanism`], [`Secret`]: what AUTH carries; no log shows it.
 //! - [`SyntaxError`]: a peer's mistake, with its place, and the [`Reply`] that answers it.
 //!
 //! ```
@@ -30,6 +31,9 @@
 //! assert_eq!(error.reply().to_string(), "501 5.5.4 Space or end of line expected");
 //! ```
 //!
+//! The feature `serde` writes and reads addresses, paths, parameters, replies and extensions; `arbitrary` draws well-formed values
+//! for fuzzers. Both are off by default.
+//!
 //! # The engines
 //!
 //! [`server::ServerSession`] and [`client::ClientSession`] implement [`Session`], and whoever drives a session follows one law:
@@ -41,6 +45,8 @@
 //! 3. Wait for octets (then 1), for the end of the stream ([`handle_eof`](Session::handle_eof)), or for the deadline
 //!    ([`poll_timeout`](Session::poll_timeout), then [`handle_timeout`](Session::handle_timeout)), whichever comes first.
 //! 4. `Closed` is the last event: close the connection.
+//!
+//! [`guide`] draws the loop and the states of both sides.
 //!
 //! The caller owns the input buffer. Mail data and output are [`Bytes`](bytes::Bytes) cut from shared buffers, so mail data is
 //! never copied, and an unread buffer is back-pressure. This is a whole server, but for its sockets:
@@ -103,6 +109,7 @@
 //! What they leave to the caller is every decision: whom to let in, what to take, when a message is safe.
 
 pub mod client;
+pub mod guide;
 pub mod limits;
 pub mod mail_data;
 pub mod server;
