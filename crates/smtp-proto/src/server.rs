@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+pub use crate::session::Protocol;
 pub use event::{AuthStep, CloseReason, Event, Framing, Refusal, Subject};
 
 use crate::limits::Limits;
@@ -48,16 +49,6 @@ impl ServerConfig {
             timeouts: ServerTimeouts::default(),
         }
     }
-}
-
-/// What a server speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// SMTP (RFC 5321): EHLO or HELO, and one answer to the mail data.
-    #[default]
-    Smtp,
-    /// LMTP (RFC 2033): LHLO only, and an answer to the mail data for each accepted recipient. Never on port 25.
-    Lmtp,
 }
 
 /// Which questions of a client are handed on as events. Those that are not the session answers by itself: HELP with the

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code, reason = "tests; the examples' own main is not called")]
 
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
@@ -16,6 +17,8 @@ mod blocking_server;
 mod client;
 #[path = "../examples/inspect_transcript.rs"]
 mod inspect_transcript;
+#[path = "../examples/lmtp_server.rs"]
+mod lmtp_server;
 #[path = "../examples/tokio_server.rs"]
 mod tokio_server;
 
@@ -54,6 +57,23 @@ fn the_tokio_server_takes_what_the_client_sends() {
             .block_on(async { tokio_server::serve(tokio::net::TcpStream::from_std(stream).unwrap(), config()).await })
     });
     assert_eq!(sent_to(&listener), DELIVERED);
+    server.join().unwrap().unwrap();
+}
+
+/// RFC 2033 §4.2: each recipient has its own answer.
+#[test]
+fn the_lmtp_server_answers_for_each_recipient() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let accepting = listener.try_clone().unwrap();
+    let server = thread::spawn(move || lmtp_server::serve(accepting.accept().unwrap().0));
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let dialogue =
+        b"LHLO client.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<full@d>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n";
+    stream.write_all(dialogue).unwrap();
+    let mut replies = String::new();
+    stream.read_to_string(&mut replies).unwrap();
+    let of_message: Vec<&str> = replies.lines().skip_while(|line| !line.starts_with("354")).skip(1).collect();
+    assert_eq!(of_message, ["250 2.0.0 OK", "552 5.2.2 Mailbox full", "221 2.0.0 localhost closing the channel"]);
     server.join().unwrap().unwrap();
 }
 
