@@ -100,7 +100,7 @@ impl Client {
         &self.host
     }
 
-    /// How the connection is protected, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`; `None` in the clear.
+    /// How the connection is protected, such as `TLSv1.3 TLS_AES_256_GCM_SHA384 X25519MLKEM768`; `None` in the clear.
     pub fn tls(&self) -> Option<&str> {
         self.tls.as_deref()
     }
@@ -267,7 +267,8 @@ impl Handshake<'_> {
 }
 
 fn tls_text(facts: &TlsFacts) -> String {
-    format!("{} {}", facts.version, facts.cipher_suite)
+    let key_exchange = facts.key_exchange.as_deref().map_or(String::new(), |group| format!(" {group}"));
+    format!("{} {}{key_exchange}", facts.version, facts.cipher_suite)
 }
 
 /// The stage as reports name it.

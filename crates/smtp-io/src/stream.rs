@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::CommonState;
 use rustls::pki_types::ServerName;
-use smtp_proto::TlsFacts;
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
+use smtp_proto::{ChannelBindings, TlsFacts};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -78,7 +78,7 @@ impl Stream {
         let tcp = self.take_plain()?;
         let tls = in_time(within, acceptor.accept(tcp)).await?;
         let (_, state) = tls.get_ref();
-        let facts = facts(state, state.server_name());
+        let facts = facts(state, state.server_name(), |label| state.export_keying_material([0; 32], label, Some(b"")));
         self.0 = Inner::Tls(Box::new(tls.into()));
         Ok(facts)
     }
@@ -98,7 +98,7 @@ impl Stream {
         let name = server_name.to_str().into_owned();
         let tls = in_time(within, connector.connect(server_name, tcp)).await?;
         let (_, state) = tls.get_ref();
-        let facts = facts(state, Some(&name));
+        let facts = facts(state, Some(&name), |label| state.export_keying_material([0; 32], label, Some(b"")));
         self.0 = Inner::Tls(Box::new(tls.into()));
         Ok(facts)
     }
@@ -234,7 +234,16 @@ async fn in_time<T>(within: Duration, handshake: impl Future<Output = io::Result
     }
 }
 
-fn facts(state: &CommonState, server_name: Option<&str>) -> TlsFacts {
+/// The label of `tls-exporter` (RFC 9266 §4.1).
+const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+
+fn facts(
+    state: &CommonState,
+    server_name: Option<&str>,
+    export: impl FnOnce(&[u8]) -> Result<[u8; 32], rustls::Error>,
+) -> TlsFacts {
+    let is_13 = state.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+    let exporter = is_13.then(|| export(EXPORTER_LABEL)).and_then(Result::ok).map(Box::new);
     TlsFacts {
         version: state.protocol_version().and_then(|version| version.as_str()).unwrap_or_default().replace('_', "."),
         cipher_suite: state
@@ -245,6 +254,8 @@ fn facts(state: &CommonState, server_name: Option<&str>) -> TlsFacts {
             .replacen("TLS13_", "TLS_", 1),
         key_exchange: state.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
         server_name: server_name.map(str::to_owned),
+        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
+        channel_bindings: ChannelBindings { exporter, server_end_point: None },
         ..TlsFacts::default()
     }
 }

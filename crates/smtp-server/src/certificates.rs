@@ -1,5 +1,6 @@
 //! The server's TLS keys: loaded, chosen by SNI, reloaded when their files change.
 
+mod terms;
 mod validity;
 
 use std::fmt;
@@ -17,6 +18,8 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+
+pub use self::terms::TlsTerms;
 
 /// A certificate chain and its private key, both PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,17 +133,15 @@ impl Certificates {
         self.files.iter().map(|files| files.chain.clone()).zip(ends).collect()
     }
 
-    /// A TLS configuration (1.2 and 1.3, aws-lc-rs, post-quantum key exchange preferred) that serves these certificates.
+    /// A TLS configuration on these terms (aws-lc-rs, post-quantum key exchange preferred) that serves these certificates.
     #[expect(clippy::missing_panics_doc, reason = "the one expect states an invariant of the provider")]
-    pub fn server_config(self: &Arc<Self>) -> Arc<ServerConfig> {
+    pub fn server_config(self: &Arc<Self>, terms: TlsTerms) -> Arc<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(terms.versions())
             .expect("aws-lc-rs has cipher suites for TLS 1.2 and 1.3")
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        if let Ok(ticketer) = aws_lc_rs::Ticketer::new() {
-            config.ticketer = ticketer;
-        }
+        terms.apply(&mut config);
         Arc::new(config)
     }
 }

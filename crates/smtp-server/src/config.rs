@@ -24,7 +24,7 @@ use smtp_policy::{LocalSenders, Network, Policy};
 use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, TlsTerms};
 use crate::listener::SessionLimits;
 use crate::local_socket::SocketConfig;
 use crate::metrics::Service;
@@ -43,6 +43,8 @@ pub struct Config {
     pub hostname: String,
     /// What TLS presents; none: TLS is not offered.
     pub certificates: Option<Arc<Certificates>>,
+    /// On which terms TLS is given to clients.
+    pub tls: TlsTerms,
     /// Who vouches for next hops; none: the authorities of the system do.
     pub authorities: Option<RootCertStore>,
     /// Where to listen.
@@ -219,6 +221,7 @@ impl Config {
             path: source.path().to_owned(),
             hostname: hostname.as_str().to_owned(),
             certificates,
+            tls: TlsTerms { level: file.tls.level, session_tickets: file.tls.session_tickets },
             authorities,
             listeners,
             policy: Policy::new(Domain::Name(hostname), relay, recipients),

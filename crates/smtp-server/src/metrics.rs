@@ -21,15 +21,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use smtp_proto::ReplyCode;
+use smtp_proto::{ReplyCode, TlsFacts};
 
 pub use self::label::{
-    AttemptResult, Class, DeliveryClass, Direction, DsnKind, ProxyRefusal, QueueState, ReloadResult, Service, Stage,
-    TlsVersion, Verb,
+    AttemptResult, Cipher, Class, DeliveryClass, Direction, DsnKind, KeyExchange, ProxyRefusal, QueueState,
+    ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
 };
 use self::label::{
-    ByCertificate, ByClass, ByCommand, ByDelivery, ByDirection, ByKind, ByProxyRefusal, ByReject, ByReload, ByService,
-    ByState, ByTls, YesNo,
+    ByCertificate, ByClass, ByCommand, ByDelivery, ByKind, ByProxyRefusal, ByReject, ByReload, ByService, ByState,
+    ByTls, ByTlsFailure, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -59,7 +59,7 @@ struct Inner {
     rejects: Family<ByReject, Counter>,
     proxy_refusals: Family<ByProxyRefusal, Counter>,
     tls: Family<ByTls, Counter>,
-    tls_failures: Family<ByDirection, Counter>,
+    tls_failures: Family<ByTlsFailure, Counter>,
     received_messages: Family<ByService, Counter>,
     received_octets: Counter,
     attempts: Family<ByClass, Gauge>,
@@ -96,12 +96,14 @@ impl Metrics {
         Raised::new(self.inner.sessions.get_or_create_owned(&labels))
     }
 
-    /// Counts a session that was made with a next hop. `tls` begins with the name of the version ("TLSv1.3 ..."); `verified`
-    /// says if the next hop proved who it is.
+    /// Counts a session that was made with a next hop. `tls` has the names of version, suite and key exchange, with spaces
+    /// between them ("TLSv1.3 ..."); `verified` says if the next hop proved who it is.
     pub fn client_connected(&self, tls: Option<&str>, verified: bool) {
         self.inner.client_sessions.inc();
-        if let Some(version) = tls.and_then(|tls| tls.split(' ').next()) {
-            self.tls(Direction::Out, version, verified);
+        if let Some(tls) = tls {
+            let mut names = tls.split(' ');
+            let mut name = || names.next().unwrap_or_default();
+            self.count_tls(Direction::Out, [name(), name(), name()], verified);
         }
     }
 
@@ -133,15 +135,26 @@ impl Metrics {
         self.inner.received_octets.inc_by(octets);
     }
 
-    /// Counts a finished TLS handshake. `version` is its name ("TLSv1.3"); `verified` says if the peer proved who it is.
-    pub fn tls(&self, direction: Direction, version: &str, verified: bool) {
-        let version = TlsVersion::from_name(version);
-        self.inner.tls.get_or_create(&ByTls { dir: direction, version, verified: YesNo(verified) }).inc();
+    /// Counts a finished TLS handshake with a client.
+    pub fn tls(&self, facts: &TlsFacts) {
+        let key_exchange = facts.key_exchange.as_deref().unwrap_or_default();
+        self.count_tls(Direction::In, [&facts.version, &facts.cipher_suite, key_exchange], facts.verified);
+    }
+
+    fn count_tls(&self, dir: Direction, [version, suite, key_exchange]: [&str; 3], verified: bool) {
+        let labels = ByTls {
+            dir,
+            version: TlsVersion::from_name(version),
+            cipher: Cipher::of_suite(suite),
+            key_exchange: KeyExchange::from_name(key_exchange),
+            verified: YesNo(verified),
+        };
+        self.inner.tls.get_or_create(&labels).inc();
     }
 
     /// Counts a TLS handshake that failed.
-    pub fn tls_failed(&self, direction: Direction) {
-        self.inner.tls_failures.get_or_create(&ByDirection { dir: direction }).inc();
+    pub fn tls_failed(&self, direction: Direction, reason: TlsFailure) {
+        self.inner.tls_failures.get_or_create(&ByTlsFailure { dir: direction, reason }).inc();
     }
 
     /// Counts how an attempt ended for one recipient. `age` is the time since the message was received; it goes into the
@@ -340,8 +353,8 @@ impl Inner {
         for &reason in ProxyRefusal::ALL {
             self.proxy_refusals.get_or_create_owned(&ByProxyRefusal { reason });
         }
-        for &dir in Direction::ALL {
-            self.tls_failures.get_or_create_owned(&ByDirection { dir });
+        for &reason in TlsFailure::ALL {
+            self.tls_failures.get_or_create_owned(&ByTlsFailure { dir: Direction::In, reason });
         }
     }
 

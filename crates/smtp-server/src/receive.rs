@@ -5,6 +5,7 @@
 
 mod arrival;
 mod connection;
+mod handshake;
 mod replies;
 mod transaction;
 

@@ -38,7 +38,7 @@ async fn a_good_certificate_serves_every_mode_that_wants_tls() {
     for (mode, under_tls) in [(TlsMode::None, false), (TlsMode::Opportunistic, true), (REQUIRE, true), (VERIFY, true)] {
         let peer = Peer::start(Script::new().starttls(authority.issue(&["mx.test"]).server_config()));
         let client = connect(&peer, mode, &settings).await.unwrap();
-        assert_eq!(client.tls(), under_tls.then_some("TLSv1.3 TLS_AES_256_GCM_SHA384"));
+        assert_eq!(client.tls(), under_tls.then_some("TLSv1.3 TLS_AES_256_GCM_SHA384 X25519MLKEM768"));
         assert_eq!(deliver(&peer, client).await, under_tls, "{mode:?}");
         assert_eq!(peer.count_commands("EHLO"), if under_tls { 2 } else { 1 });
         assert_eq!(peer.connections(), 1);

@@ -81,6 +81,23 @@ pub const KEYS: &[Key] = &[
                in DNS that leads here.",
     },
     Key {
+        path: "tls.level",
+        value: "`modern`, `intermediate`, `compatible`",
+        fallback: Value("\"compatible\""),
+        example: "\"intermediate\"",
+        text: "How old a client may be. `modern`: TLS 1.3. `intermediate`: also TLS 1.2 with the extended master secret (RFC 7627; OpenSSL has \
+               it since 1.1.0). `compatible`: also TLS 1.2 without it. All levels have only suites with forward secrecy and AEAD; \
+               older versions (RFC 8996) are not spoken. A server that finds no TLS with an `mx` listener mostly sends in the clear.",
+    },
+    Key {
+        path: "tls.session_tickets",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Whether clients may resume a session with a ticket, which spares them most of the handshake. The key of the tickets is made at the \
+               start and at each reload, is replaced every six hours, and is never stored.",
+    },
+    Key {
         path: "tls.authorities",
         value: "path",
         fallback: Otherwise("the authorities that this system trusts"),

@@ -54,6 +54,9 @@ async fn both_versions_come_about_and_tell_their_facts() {
         assert!(accepted.cipher_suite.starts_with(suite_start), "{}", accepted.cipher_suite);
         assert_eq!(accepted.server_name.as_deref(), Some("mx.test"));
         assert!(near.is_tls() && far.is_tls());
+        // The same on both sides, as they are equal; and only where it is of this connection alone.
+        assert_eq!(accepted.channel_bindings.exporter.is_some(), version.version == TLS13.version);
+        assert!(!accepted.resumed);
         if version.version == TLS13.version {
             assert_eq!(accepted.key_exchange.as_deref(), Some("X25519MLKEM768"));
         }

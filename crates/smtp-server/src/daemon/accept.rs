@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use super::Listening;
-use crate::certificates::Certificates;
 use crate::config::{self, Config};
 use crate::listener::{self, BindError, Peer, TooMany};
 use crate::log;
@@ -77,7 +76,7 @@ impl Listeners {
     /// on. After an error everything is as before.
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), BindError> {
         let bound = self.bind_added(config).await?;
-        let tls = config.certificates.as_ref().map(Certificates::server_config);
+        let tls = config.certificates.as_ref().map(|certificates| certificates.server_config(config.tls));
         for open in self.take_leaving(config, |_| true) {
             open.close().await;
         }

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use smtp_mail::{MessageId, RecipientId, Report};
-use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath};
+use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath, TlsFacts};
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
 use crate::listener::Peer;
-use crate::metrics::{AttemptResult, DeliveryClass, ProxyRefusal, Service, Stage};
+use crate::metrics::{AttemptResult, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
 
 /// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,16 +67,33 @@ pub fn connected(session: &Session) {
     );
 }
 
-/// A TLS handshake with a client is done. `version` and `cipher_suite` are the names that TLS gives them.
-pub fn tls_established(session: &Session, version: &str, cipher_suite: &str) {
-    tracing::debug!(
+/// A TLS handshake with a client is done.
+pub fn tls_established(session: &Session, facts: &TlsFacts) {
+    info!(
         event = "tls",
         session = %session.id,
         service = session.service.as_str(),
         peer = %session.peer,
         proxy = session.proxy.map(shown),
-        version,
-        cipher_suite,
+        version = facts.version.as_str(),
+        cipher_suite = facts.cipher_suite.as_str(),
+        key_exchange = facts.key_exchange.as_deref(),
+        resumed = facts.resumed,
+        server_name = facts.server_name.as_deref(),
+    );
+}
+
+/// A TLS handshake with a client has failed.
+pub fn tls_failed(session: &Session, reason: TlsFailure, text: &dyn Display) {
+    info!(
+        event = "tls_failed",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        proxy = session.proxy.map(shown),
+        reason = reason.as_str(),
+        advice = reason.advice(),
+        text = %text,
     );
 }
 

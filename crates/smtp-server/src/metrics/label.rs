@@ -209,6 +209,109 @@ impl TlsVersion {
 }
 
 names! {
+    /// The cipher of a TLS suite; what else a suite of TLS 1.2 names is the kind of the certificate.
+    Cipher {
+        /// AES with 128 bits in Galois counter mode.
+        Aes128Gcm = "aes_128_gcm",
+        /// AES with 256 bits in Galois counter mode.
+        Aes256Gcm = "aes_256_gcm",
+        /// `ChaCha20` with Poly1305.
+        ChaCha20Poly1305 = "chacha20_poly1305",
+        /// None of these.
+        Other = "other",
+    }
+}
+
+impl Cipher {
+    /// Reads the registered name of a suite, such as `TLS_AES_256_GCM_SHA384`.
+    pub fn of_suite(name: &str) -> Self {
+        match name {
+            _ if name.contains("AES_128_GCM") => Self::Aes128Gcm,
+            _ if name.contains("AES_256_GCM") => Self::Aes256Gcm,
+            _ if name.contains("CHACHA20_POLY1305") => Self::ChaCha20Poly1305,
+            _ => Self::Other,
+        }
+    }
+}
+
+names! {
+    /// The key exchange of a TLS handshake.
+    KeyExchange {
+        /// X25519 beside ML-KEM-768: safe from a quantum computer.
+        X25519MlKem768 = "x25519mlkem768",
+        /// X25519.
+        X25519 = "x25519",
+        /// The curve P-256.
+        Secp256r1 = "secp256r1",
+        /// The curve P-384.
+        Secp384r1 = "secp384r1",
+        /// None of these, or none at all: a session was resumed without one.
+        Other = "other",
+    }
+}
+
+impl KeyExchange {
+    /// Reads the name of a group, such as `X25519MLKEM768`, in any case.
+    pub fn from_name(name: &str) -> Self {
+        let known = Self::ALL.iter().find(|group| group.as_str().eq_ignore_ascii_case(name));
+        known.copied().unwrap_or(Self::Other)
+    }
+}
+
+names! {
+    /// Why a TLS handshake failed.
+    TlsFailure {
+        /// What came was no TLS.
+        NotTls = "not_tls",
+        /// The two sides have no version of TLS in common.
+        Version = "version",
+        /// They have no cipher suite, key exchange or signature in common.
+        Parameters = "parameters",
+        /// The peer wants to speak another protocol than SMTP (ALPN).
+        Protocol = "protocol",
+        /// The peer takes no certificate of ours.
+        CertificateRefused = "certificate_refused",
+        /// The peer's certificate is missing or not good.
+        PeerCertificate = "peer_certificate",
+        /// It took too long.
+        TimedOut = "timed_out",
+        /// The connection ended or broke.
+        Broken = "broken",
+        /// Any other.
+        Other = "other",
+    }
+}
+
+impl TlsFailure {
+    /// What an operator can do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NotTls => {
+                "the peer does not speak TLS here: if it is a client of yours, set it to the kind of TLS of this port"
+            }
+            Self::Version => {
+                "the peer is too old for [tls] level, or for TLS 1.2: renew it, or allow more in [tls] level"
+            }
+            Self::Parameters => {
+                "the peer has no cipher suite, group or signature of ours: renew it, or allow more in [tls] level"
+            }
+            Self::Protocol => {
+                "the peer asked for another protocol than SMTP: it has the wrong port, or somebody led it here"
+            }
+            Self::CertificateRefused => {
+                "the peer does not trust the certificate: see that [tls] certificates has the whole chain and the name it asks for"
+            }
+            Self::PeerCertificate => "the peer needs a certificate that is good for this",
+            Self::TimedOut => {
+                "the way to the peer is slow, or the peer is: raise [timeouts] tls_handshake if it is a client of yours"
+            }
+            Self::Broken => "the peer went away: its own log says why",
+            Self::Other => "the text says what went wrong",
+        }
+    }
+}
+
+names! {
     /// Which report was sent (RFC 3464).
     DsnKind {
         /// A failure.
@@ -279,12 +382,15 @@ pub(super) struct ByClass {
 pub(super) struct ByTls {
     pub dir: Direction,
     pub version: TlsVersion,
+    pub cipher: Cipher,
+    pub key_exchange: KeyExchange,
     pub verified: YesNo,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ByDirection {
+pub(super) struct ByTlsFailure {
     pub dir: Direction,
+    pub reason: TlsFailure,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -74,6 +74,16 @@ fn sample(line: &str, family: &str, kind: &str) -> Result<(), String> {
     if labels.split(',').all(good_label) { Ok(()) } else { Err(format!("bad labels: {line}")) }
 }
 
+fn facts(version: &str) -> TlsFacts {
+    TlsFacts {
+        version: version.to_owned(),
+        cipher_suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        key_exchange: Some("X25519MLKEM768".to_owned()),
+        verified: true,
+        ..TlsFacts::default()
+    }
+}
+
 fn everything(metrics: &Metrics) {
     for &service in Service::ALL {
         drop(metrics.session_opened(service));
@@ -96,11 +106,11 @@ fn everything(metrics: &Metrics) {
             metrics.delivery(result, class, Duration::from_millis(20));
         }
     }
-    for &direction in Direction::ALL {
-        metrics.tls(direction, "TLSv1.3", true);
-        metrics.tls_failed(direction);
+    for &reason in TlsFailure::ALL {
+        metrics.tls_failed(Direction::In, reason);
     }
-    metrics.client_connected(Some("TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"), false);
+    metrics.tls(&facts("TLSv1.3"));
+    metrics.client_connected(Some("TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 X25519"), false);
     metrics.dsn(DsnKind::Delayed);
     metrics.config_reload(ReloadResult::Failed);
     metrics.panicked();
@@ -142,8 +152,8 @@ fn names_are_the_documented_ones() {
         "smtp_server_sessions_opened_total{service=\"mx\"} 1",
         "smtp_server_commands_total{verb=\"rcpt\",class=\"5\"} 1",
         "smtp_server_rejects_total{stage=\"rcpt\",code=\"550\"} 1",
-        "smtp_server_tls_total{dir=\"in\",version=\"1.3\",verified=\"yes\"} 1",
-        "smtp_server_tls_total{dir=\"out\",version=\"1.2\",verified=\"no\"} 1",
+        "smtp_server_tls_total{dir=\"in\",version=\"1.3\",cipher=\"aes_256_gcm\",key_exchange=\"x25519mlkem768\",verified=\"yes\"} 1",
+        "smtp_server_tls_total{dir=\"out\",version=\"1.2\",cipher=\"aes_128_gcm\",key_exchange=\"x25519\",verified=\"no\"} 1",
         "smtp_server_client_sessions_total 1",
         "smtp_server_received_bytes_total 2468",
         "smtp_server_deliveries_total{result=\"deferred\",class=\"remote\"} 1",
@@ -178,12 +188,12 @@ fn gauges_return_to_zero_and_series_stay_constant() {
     assert!(thread.join().is_err());
     assert_eq!(metrics.sessions_open(), 0);
     for n in 0..20_000_u32 {
-        metrics.tls(Direction::In, &format!("TLSv{n}.x"), true);
+        metrics.tls(&facts(&format!("TLSv{n}.x")));
         metrics.reject(Stage::Rcpt, ReplyCode::MAILBOX_UNAVAILABLE);
         metrics.delivery(AttemptResult::Failed, DeliveryClass::Remote, Duration::from_secs(u64::from(n)));
     }
     let after = series(&render(&metrics));
-    let other = "smtp_server_tls_total{dir=\"in\",version=\"other\",verified=\"yes\"}".to_owned();
+    let other = "smtp_server_tls_total{dir=\"in\",version=\"other\",cipher=\"aes_256_gcm\",key_exchange=\"x25519mlkem768\",verified=\"yes\"}".to_owned();
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), [&other]);
 }
 

@@ -14,10 +14,10 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::transaction::{Incoming, Refused, Transaction};
-use super::{Endpoint, Phase, replies};
+use super::{Endpoint, Phase, handshake, replies};
 use crate::listener::SessionPermit;
 use crate::log;
-use crate::metrics::{Direction, SessionGuard, Stage, Verb};
+use crate::metrics::{SessionGuard, Stage, Verb};
 use crate::shared::Shared;
 use crate::submit::Submitter;
 
@@ -70,7 +70,7 @@ impl Receiver {
                 match Box::pin(secure(tcp, acceptor, endpoint.engine.timeouts.start_tls, phase)).await {
                     Ok((stream, facts)) => (stream, Some(facts)),
                     Err(broken) => {
-                        note_broken(&shared, &broken);
+                        note_broken(&shared, &session, &broken);
                         let reason = &log::Chain(&broken);
                         log::closed(
                             &session,
@@ -83,7 +83,7 @@ impl Receiver {
             _ => (Stream::from(tcp), None),
         };
         if let Some(facts) = &tls {
-            note_tls(&shared, &session, facts);
+            handshake::done(&shared, &session, facts);
         }
         let engine = ServerSession::new(Arc::clone(&endpoint.engine), tls, now());
         Some(Self {
@@ -256,11 +256,11 @@ impl Receiver {
         let facts = match unless_stopped(phase, async { Ok(handshake.await?) }).await {
             Ok(facts) => facts,
             Err(broken) => {
-                note_broken(&self.shared, &broken);
+                note_broken(&self.shared, &self.session, &broken);
                 return Err(broken);
             }
         };
-        note_tls(&self.shared, &self.session, &facts);
+        handshake::done(&self.shared, &self.session, &facts);
         self.connection.session().tls_established(facts, now());
         Ok(())
     }
@@ -381,14 +381,9 @@ impl<'a> Paths<'a> {
     }
 }
 
-fn note_tls(shared: &Shared, session: &log::Session, facts: &TlsFacts) {
-    shared.metrics().tls(Direction::In, &facts.version, false);
-    log::tls_established(session, &facts.version, &facts.cipher_suite);
-}
-
-fn note_broken(shared: &Shared, broken: &Broken) {
-    if matches!(broken, Broken::Connection(ConnectionError::Handshake(_))) {
-        shared.metrics().tls_failed(Direction::In);
+fn note_broken(shared: &Shared, session: &log::Session, broken: &Broken) {
+    if let Broken::Connection(error) = broken {
+        handshake::failed(shared, session, error);
     }
 }
 

@@ -8,6 +8,7 @@ mod broken;
 mod chunks;
 mod client;
 mod content;
+mod handshakes;
 mod limits;
 mod lines;
 mod lmtp;

@@ -18,7 +18,7 @@ const TRUSTED: &str = "[relay]\nnetworks = [\"127.0.0.9/32\"]\n";
 
 fn failures(house: &mut House) -> bool {
     let text = house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now());
-    !text.contains("smtp_server_tls_failures_total{dir=\"in\"} 0\n")
+    text.lines().any(|line| line.starts_with("smtp_server_tls_failures_total{dir=\"in\"") && !line.ends_with(" 0"))
 }
 
 fn leaf(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {

@@ -1,0 +1,46 @@
+//! On which terms TLS is given to clients.
+
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::server::NoServerSessionStorage;
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use smtp_config::file::TlsLevel;
+
+/// The protocol that clients may name by ALPN (RFC 7301). One that names others, and not this, has come to the wrong
+/// server, or was led here: it is refused (`no_application_protocol`). One that names none is served, as nearly all are.
+const PROTOCOL: &[u8] = b"smtp";
+
+/// What `[tls]` says of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsTerms {
+    /// How old a client may be.
+    pub level: TlsLevel,
+    /// Whether sessions can be resumed.
+    pub session_tickets: bool,
+}
+
+impl TlsTerms {
+    pub(super) fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+        static MODERN: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+        static BOTH: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+        match self.level {
+            TlsLevel::Modern => &MODERN,
+            TlsLevel::Intermediate | TlsLevel::Compatible => &BOTH,
+        }
+    }
+
+    pub(super) fn apply(self, config: &mut ServerConfig) {
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        config.require_ems = self.level != TlsLevel::Compatible;
+        // A client of mail opens one connection after the other: one ticket is enough.
+        config.send_tls13_tickets = 1;
+        match aws_lc_rs::Ticketer::new() {
+            Ok(ticketer) if self.session_tickets => config.ticketer = ticketer,
+            _ => {
+                config.send_tls13_tickets = 0;
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+            }
+        }
+    }
+}
