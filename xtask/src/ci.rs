@@ -74,9 +74,12 @@ const STEPS: &[Step] = &[
         ]))
     }),
     step("programs", "other people's programs send and fetch mail", || {
-        process::run(
-            process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "programs", "--"]).args(["--ignored"]),
-        )
+        for (package, test) in [("smtp-server", "programs"), ("smtpctl", "sendmail")] {
+            process::run(
+                process::cargo(["test", "--locked", "-p", package, "--test", test, "--"]).args(["--ignored"]),
+            )?;
+        }
+        Ok(())
     }),
     step("disks", "full and read-only file systems stop nothing for good", disks_step),
     step("torture", "killed under load, it loses nothing", || {

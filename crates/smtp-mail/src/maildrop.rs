@@ -17,7 +17,9 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use memchr::memmem;
-use smtp_proto::{Domain, Envelope, ForwardPath, Mail, Mailbox, Rcpt, ReversePath, SyntaxError};
+use smtp_proto::{
+    Domain, Envelope, EnvelopeId, ForwardPath, Mail, Mailbox, Notify, Rcpt, Ret, ReversePath, SyntaxError,
+};
 
 use crate::address_list::{self, Address};
 use crate::header::HeaderBlock;
@@ -38,6 +40,43 @@ pub struct DroppedEnvelope {
     pub full_name: Option<String>,
     /// Who it is for.
     pub recipients: Vec<Address>,
+    /// Which reports the sender wants.
+    pub reports: Reports,
+}
+
+/// Which reports the sender of a message wants (RFC 3461), where it says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reports {
+    /// Of what.
+    pub notify: Option<Notify>,
+    /// With how much of the message.
+    pub ret: Option<Ret>,
+    /// Under which name.
+    pub envelope_id: Option<EnvelopeId>,
+}
+
+impl Reports {
+    /// Reads the value of NOTIFY, in any case.
+    pub fn parse_notify(text: &str) -> Option<Notify> {
+        if text.eq_ignore_ascii_case("never") {
+            return Some(Notify::NEVER);
+        }
+        let mut notify = Notify::NEVER;
+        for word in text.split(',') {
+            match word.trim().to_ascii_lowercase().as_str() {
+                "success" => notify.success = true,
+                "failure" => notify.failure = true,
+                "delay" => notify.delay = true,
+                _ => return None,
+            }
+        }
+        Some(notify)
+    }
+
+    /// Reads the value of RET, in any case.
+    pub fn parse_ret(text: &str) -> Option<Ret> {
+        [Ret::Full, Ret::Headers].into_iter().find(|ret| text.eq_ignore_ascii_case(ret.as_str()))
+    }
 }
 
 /// Why a file is no message of the maildrop.
@@ -77,8 +116,12 @@ impl DroppedEnvelope {
             [header.into_bytes(), body].concat().into()
         };
         let mut envelope = Envelope::new(Mail::new(sender.map_or(ReversePath::Null, ReversePath::Mailbox)));
+        envelope.mail.parameters.ret = self.reports.ret;
+        envelope.mail.parameters.envelope_id = self.reports.envelope_id;
         for recipient in self.recipients {
-            envelope.recipients.push(Rcpt::new(ForwardPath::Mailbox(recipient.at(domain)?)));
+            let mut rcpt = Rcpt::new(ForwardPath::Mailbox(recipient.at(domain)?));
+            rcpt.parameters.notify = self.reports.notify;
+            envelope.recipients.push(rcpt);
         }
         Ok((envelope, content))
     }
@@ -94,6 +137,10 @@ impl DroppedEnvelope {
             lines.extend(name.chars().filter(|character| !character.is_control()));
             lines.push('\n');
         }
+        let Reports { notify, ret, envelope_id } = &self.reports;
+        let _ = notify.iter().try_for_each(|notify| writeln!(lines, "notify:{notify}"));
+        let _ = ret.iter().try_for_each(|ret| writeln!(lines, "ret:{ret}"));
+        let _ = envelope_id.iter().try_for_each(|id| writeln!(lines, "envid:{}", id.encoded()));
         for recipient in &self.recipients {
             let _ = writeln!(lines, "to:{recipient}");
         }
@@ -114,7 +161,7 @@ impl DroppedEnvelope {
         if lines.next() != Some(FIRST_LINE.as_bytes()) {
             return Err(DroppedError::FirstLine);
         }
-        let (mut sender, mut full_name, mut recipients) = (None, None, Vec::new());
+        let (mut sender, mut full_name, mut recipients, mut reports) = (None, None, Vec::new(), Reports::default());
         for (line, number) in lines.zip(2..) {
             let wrong = DroppedError::Line(number);
             let line = std::str::from_utf8(line).map_err(|_| wrong)?;
@@ -122,12 +169,21 @@ impl DroppedEnvelope {
                 ("from", "") if sender.is_none() => sender = Some(None),
                 ("from", address) if sender.is_none() => sender = Some(Some(one_address(address).ok_or(wrong)?)),
                 ("name", name) if full_name.is_none() => full_name = Some(name.to_owned()),
+                ("notify", value) if reports.notify.is_none() => {
+                    reports.notify = Some(Reports::parse_notify(value).ok_or(wrong)?);
+                }
+                ("ret", value) if reports.ret.is_none() => reports.ret = Some(Reports::parse_ret(value).ok_or(wrong)?),
+                ("envid", value) if reports.envelope_id.is_none() => {
+                    reports.envelope_id = Some(value.parse().map_err(|_| wrong)?);
+                }
                 ("to", address) => recipients.push(one_address(address).ok_or(wrong)?),
                 _ => return Err(wrong),
             }
         }
         match sender {
-            Some(sender) if !recipients.is_empty() => Ok((Self { sender, full_name, recipients }, end + END.len())),
+            Some(sender) if !recipients.is_empty() => {
+                Ok((Self { sender, full_name, recipients, reports }, end + END.len()))
+            }
             _ => Err(DroppedError::Incomplete),
         }
     }
@@ -154,8 +210,18 @@ mod tests {
                 sender: Some(address("alice")),
                 full_name: Some("Alice: Smith".to_owned()),
                 recipients: vec![address("root"), address("\"a b\"@example.net"), address("jürgen@example.org")],
+                reports: Reports {
+                    notify: Some(Notify { success: true, failure: false, delay: true }),
+                    ret: Some(Ret::Headers),
+                    envelope_id: Some(EnvelopeId::from_decoded("a+b").unwrap()),
+                },
             },
-            DroppedEnvelope { sender: None, full_name: None, recipients: vec![address("bob@[192.0.2.1]")] },
+            DroppedEnvelope {
+                sender: None,
+                full_name: None,
+                recipients: vec![address("bob@[192.0.2.1]")],
+                reports: Reports::default(),
+            },
         ];
         for envelope in envelopes {
             let file = format!("{}Subject: x\r\n\r\nbody\r\n", envelope.encode());
@@ -172,6 +238,7 @@ mod tests {
                 sender: sender.map(address),
                 full_name: Some("Alice".to_owned()),
                 recipients: vec![address("root"), address("bob@example.net")],
+                reports: Reports::default(),
             };
             let (envelope, content) = envelope.complete(content.into(), &"example.org".parse().unwrap()).unwrap();
             let recipients: Vec<_> = envelope.recipients.iter().map(|rcpt| rcpt.forward_path.to_string()).collect();
@@ -192,7 +259,12 @@ mod tests {
     #[test]
     fn a_name_cannot_add_a_line() {
         let name = Some("x\nto:victim@example.org".to_owned());
-        let envelope = DroppedEnvelope { sender: None, full_name: name, recipients: vec![address("a")] };
+        let envelope = DroppedEnvelope {
+            sender: None,
+            full_name: name,
+            recipients: vec![address("a")],
+            reports: Reports::default(),
+        };
         assert_eq!(envelope.encode(), "smtp-server-maildrop 1\nfrom:\nname:xto:victim@example.org\nto:a\n\n");
     }
 
@@ -211,6 +283,9 @@ mod tests {
             ("smtp-server-maildrop 1\nfrom:\nto:\n\n", Line(3)),
             ("smtp-server-maildrop 1\nuid:0\nfrom:\nto:a\n\n", Line(2)),
             ("smtp-server-maildrop 1\nfrom\n\n", Line(2)),
+            ("smtp-server-maildrop 1\nnotify:never,delay\n\n", Line(2)),
+            ("smtp-server-maildrop 1\nret:half\n\n", Line(2)),
+            ("smtp-server-maildrop 1\nenvid:a+\n\n", Line(2)),
         ] {
             assert_eq!(DroppedEnvelope::parse(file.as_bytes()), Err(error), "{file:?}");
         }

@@ -41,7 +41,9 @@ Sends the message on standard input to the addresses. What callers of sendmail w
   -bp           show the queue (mailq)
   -bi, -I       say that aliases need no database (newaliases)
   -q, -qI ID    make all of the queue due now, or one message
-  -B, -N, -R, -V, -o*, -A, -e, -h, -L, -O, -p, -X, -c, -E, -G, -m, -n, -s, -T, -U, -v, -x
+  -N WHEN       which reports are wanted: never, or failure, delay, success (with commas)
+  -R HOW, -V ID with how much of the message (full, hdrs), and under which name
+  -B, -o*, -A, -e, -h, -L, -O, -p, -X, -c, -E, -G, -m, -n, -s, -T, -U, -v, -x
                 are taken, and change nothing
   -C FILE       the configuration file of the server; for root
   --            what follows are addresses
@@ -146,7 +148,7 @@ fn deliver(options: Options, place: &Place) -> Result<(), Exit> {
         Sender::Address(address) => Some(address),
     };
     let full_name = options.full_name.or(user.full_name);
-    let mut envelope = DroppedEnvelope { sender, full_name, recipients: Vec::new() };
+    let mut envelope = DroppedEnvelope { sender, full_name, recipients: Vec::new(), reports: options.reports };
     for recipient in recipients {
         if !envelope.recipients.contains(&recipient) {
             envelope.recipients.push(recipient);

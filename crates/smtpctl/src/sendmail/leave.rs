@@ -49,11 +49,13 @@ fn random_name() -> io::Result<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use smtp_mail::maildrop::Reports;
+
     use super::*;
 
     fn envelope() -> DroppedEnvelope {
         let recipients = smtp_mail::address_list::parse(b"root").unwrap();
-        DroppedEnvelope { sender: None, full_name: None, recipients }
+        DroppedEnvelope { sender: None, full_name: None, recipients, reports: Reports::default() }
     }
 
     #[test]

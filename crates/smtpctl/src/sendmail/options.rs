@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 
 use smtp_mail::address_list::{self, Address};
+use smtp_mail::maildrop::Reports;
+use smtp_proto::{EnvelopeId, Notify, Ret};
 
 use super::exit::{Exit, code};
 
@@ -56,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) recipients_from_header: bool,
     /// `-i`, `-oi`: a line with a dot alone does not end the message.
     pub(crate) dot_is_data: bool,
+    /// `-N`, `-R`, `-V`
+    pub(crate) reports: Reports,
     /// `-C`
     pub(crate) configuration: Option<OsString>,
 }
@@ -69,6 +73,7 @@ impl Default for Options {
             recipients: Vec::new(),
             recipients_from_header: false,
             dot_is_data: false,
+            reports: Reports::default(),
             configuration: None,
         }
     }
@@ -141,9 +146,9 @@ impl Options {
             'b' => self.mode = mode(&value()?)?,
             'o' => self.dot_is_data |= value()? == "i",
             'B' => body(&value()?)?,
-            'N' => notify(&value()?)?,
-            'R' => returned(&value()?)?,
-            'V' => envelope_id(&value()?)?,
+            'N' => self.reports.notify = Some(notify(&value()?)?),
+            'R' => self.reports.ret = Some(returned(&value()?)?),
+            'V' => self.reports.envelope_id = Some(envelope_id(&value()?)?),
             _ if IGNORED_WITH_VALUE.contains(letter) => {
                 value()?;
             }
@@ -218,29 +223,18 @@ fn body(text: &str) -> Result<(), Exit> {
     }
 }
 
-/// `-N`: which reports are wanted. Failures and delays are reported anyhow.
-fn notify(text: &str) -> Result<(), Exit> {
-    let known = |word: &str| matches!(word.trim().to_ascii_lowercase().as_str(), "failure" | "delay" | "success");
-    if text.eq_ignore_ascii_case("never") || text.split(',').all(known) {
-        return Ok(());
-    }
-    Err(usage(format!("-N {text}: never, or a list of failure, delay and success belongs here")))
+fn notify(text: &str) -> Result<Notify, Exit> {
+    let wrong = || usage(format!("-N {text}: never, or a list of failure, delay and success belongs here"));
+    Reports::parse_notify(text).ok_or_else(wrong)
 }
 
-/// `-R`: how much of the message comes back with a report.
-fn returned(text: &str) -> Result<(), Exit> {
-    match text.to_ascii_lowercase().as_str() {
-        "full" | "hdrs" => Ok(()),
-        _ => Err(usage(format!("-R {text}: full or hdrs belongs here"))),
-    }
+fn returned(text: &str) -> Result<Ret, Exit> {
+    Reports::parse_ret(text).ok_or_else(|| usage(format!("-R {text}: full or hdrs belongs here")))
 }
 
-/// `-V`: the envelope id, of at most 100 octets (RFC 3461 §4.4).
-fn envelope_id(text: &str) -> Result<(), Exit> {
-    if text.len() <= 100 && text.bytes().all(|octet| octet.is_ascii_graphic()) {
-        return Ok(());
-    }
-    Err(usage(format!("-V {text}: at most 100 printable characters belong here")))
+fn envelope_id(text: &str) -> Result<EnvelopeId, Exit> {
+    let wrong = |_| usage(format!("-V {text}: at most 100 printable characters belong here"));
+    EnvelopeId::from_decoded(text).map_err(wrong)
 }
 
 #[cfg(test)]

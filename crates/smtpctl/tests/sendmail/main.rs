@@ -7,4 +7,5 @@ mod house;
 
 mod callers;
 mod down;
+mod programs;
 mod support;

@@ -83,27 +83,6 @@ fn callers_are_understood() {
         false,
         true,
     );
-    means(
-        &[
-            "-oem",
-            "-oi",
-            "-f",
-            "me@example.org",
-            "-B",
-            "8BITMIME",
-            "-N",
-            "failure,delay",
-            "-R",
-            "hdrs",
-            "--",
-            "a@example.org",
-        ],
-        Some("me@example.org"),
-        None,
-        "a@example.org",
-        false,
-        true,
-    );
     // s-nail.
     means(&["-i", "--", "a@example.org"], None, None, "a@example.org", false, true);
     // GNU mail.
@@ -229,7 +208,6 @@ fn habits_are_taken_and_change_nothing() {
         false,
         false,
     );
-    means(&["-Nnever", "-Rfull", "-VQQ314159", "root"], None, None, "root", false, false);
     assert_eq!(parse(&["-C", "/tmp/x"]).unwrap().configuration, Some("/tmp/x".into()));
     for wrong in [
         &["-k"][..],
@@ -237,10 +215,22 @@ fn habits_are_taken_and_change_nothing() {
         &["-N", "soon"],
         &["-N", "never,delay"],
         &["-R", "half"],
-        &["-V", "a b"],
+        &["-V", ""],
         &["-B", "X"],
         &["--version"],
     ] {
         assert_eq!(parse(wrong).unwrap_err().code, code::USAGE, "{wrong:?}");
     }
+}
+
+#[test]
+fn which_reports_are_wanted_is_kept() {
+    // mutt, where it is told to ask for some.
+    let line = ["-oem", "-oi", "-f", "me@example.org", "-N", "failure,delay", "-R", "hdrs", "--", "a@example.org"];
+    let reports = parse(&line).unwrap().reports;
+    assert_eq!(reports.notify, Some(Notify { success: false, failure: true, delay: true }));
+    assert_eq!((reports.ret, reports.envelope_id), (Some(Ret::Headers), None));
+    let reports = parse(&["-Nnever", "-RFull", "-VQQ314159", "root"]).unwrap().reports;
+    assert_eq!((reports.notify, reports.ret), (Some(Notify::NEVER), Some(Ret::Full)));
+    assert_eq!(reports.envelope_id.unwrap().encoded(), "QQ314159");
 }
