@@ -3,7 +3,9 @@
 use std::fmt::{self, Write as _};
 
 use crate::auth::Mechanism;
-use crate::parameter::{BodyType, Hold, HoldInterval, MailParameters, RcptParameters, Timestamp};
+use crate::parameter::{
+    BodyType, DeliverBy, DeliverByMode, Hold, HoldInterval, MailParameters, RcptParameters, Timestamp,
+};
 use crate::remote_reply::RemoteReply;
 use crate::reply::{Reply, ReplyCode, ReplyError};
 use crate::syntax::extension as syntax;
@@ -96,6 +98,14 @@ impl FutureRelease {
 pub struct DeliverByOffer {
     /// The fewest seconds that it takes where the message is to be returned afterwards, if it says so; at most 999,999,999.
     pub seconds_min: Option<u32>,
+}
+
+impl DeliverByOffer {
+    /// Whether so little time is taken. The answer to what is not is 555 5.5.4 (RFC 2852 §3).
+    pub fn permits(self, deliver_by: DeliverBy) -> bool {
+        deliver_by.mode() == DeliverByMode::Notify
+            || self.seconds_min.is_none_or(|least| i64::from(least) <= deliver_by.seconds())
+    }
 }
 
 impl Extensions {

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use smtp_proto::server::{CloseReason, Event, ServerConfig, ServerSession};
-use smtp_proto::{EnhancedStatus, Extensions, Limits, NotAwaited, Reply, ReplyCode, Session, Timer, TlsFacts};
+use smtp_proto::{
+    EnhancedStatus, Extensions, Limits, NotAwaited, RemoteReply, Reply, ReplyCode, Session, Timer, TlsFacts,
+};
 
 const GREETING: Reply = Reply::without_status(ReplyCode::SERVICE_READY, "mx.example.com");
 const OK: Reply = Reply::new(ReplyCode::OK, EnhancedStatus::new(2, 0, 0), "OK");
@@ -377,5 +379,47 @@ proptest! {
         for line in server.output.split_inclusive(|&octet| octet == b'\n') {
             prop_assert!(line.ends_with(b"\r\n") && line.len() <= 512);
         }
+    }
+}
+
+/// RFC 4865 §4.2, RFC 2852 §3: what is over the limits told is refused, and told to nobody.
+#[test]
+fn holds_and_times_beyond_the_offer_are_refused() {
+    let (mut session, mut input, now) = bare_session();
+    let mut dialogue = |lines: &[u8]| {
+        input.extend_from_slice(lines);
+        let mut told = Vec::new();
+        while let Some(event) = session.handle_input(now, &mut input) {
+            match event {
+                Event::Connected => session.reply(GREETING, now).unwrap(),
+                Event::Hello(_) => {
+                    let offered = Extensions::from_reply(
+                        &RemoteReply::parse(
+                            b"250-mx\r\n250-FUTURERELEASE 60 2026-12-24T18:00:00Z\r\n250 DELIVERBY 60\r\n",
+                        )
+                        .unwrap(),
+                    );
+                    session.hello(offered, now).unwrap();
+                }
+                Event::Mail(mail) => {
+                    told.push(mail.parameters.to_string());
+                    session.reply(REFUSED, now).unwrap();
+                }
+                Event::Refused(refusal) => told.push(refusal.reply.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        told
+    };
+    assert!(dialogue(b"EHLO c.example\r\n").is_empty());
+    for (parameter, told) in [
+        ("HOLDFOR=60", " HOLDFOR=60"),
+        ("HOLDFOR=61", "501 5.5.4 Not held for that long here"),
+        ("HOLDUNTIL=2026-12-24T18:00:01Z", "501 5.5.4 Not held for that long here"),
+        ("BY=60;R", " BY=60;R"),
+        ("BY=59;R", "555 5.5.4 Not so little time for delivery here"),
+        ("BY=59;N", " BY=59;N"),
+    ] {
+        assert_eq!(dialogue(format!("MAIL FROM:<a@b> {parameter}\r\n").as_bytes()), [told], "{parameter}");
     }
 }

@@ -91,15 +91,10 @@ impl Extensions {
 
     fn fit_deliver_by(&self, asked: Option<DeliverBy>) -> Result<Option<DeliverBy>, Unfit> {
         let Some(deliver_by) = asked else { return Ok(None) };
-        match (self.deliver_by, deliver_by.mode()) {
-            (None, DeliverByMode::Notify) => Ok(None),
-            (None, DeliverByMode::Return) => Err(Unfit::DeliverBy),
-            (Some(offer), DeliverByMode::Return)
-                if offer.seconds_min.is_some_and(|least| i64::from(least) > deliver_by.seconds()) =>
-            {
-                Err(Unfit::DeliverBy)
-            }
-            (Some(_), _) => Ok(Some(deliver_by)),
+        match self.deliver_by {
+            Some(offer) if offer.permits(deliver_by) => Ok(Some(deliver_by)),
+            None if deliver_by.mode() == DeliverByMode::Notify => Ok(None),
+            _ => Err(Unfit::DeliverBy),
         }
     }
 

@@ -67,6 +67,10 @@ pub(super) const UTF8_NOT_ASKED_FOR: Reply =
     Reply::new(ReplyCode::NAME_NOT_ALLOWED, status(5, 6, 7), "An address in UTF-8 needs SMTPUTF8");
 pub(super) const PARAMETER_NOT_OFFERED: Reply =
     Reply::new(ReplyCode::PARAMETERS_NOT_RECOGNIZED, status(5, 5, 4), "Parameter of an extension that is not offered");
+pub(super) const HOLD_TOO_LONG: Reply =
+    Reply::new(ReplyCode::PARAMETER_SYNTAX, status(5, 5, 4), "Not held for that long here");
+pub(super) const TIME_TOO_SHORT: Reply =
+    Reply::new(ReplyCode::PARAMETERS_NOT_RECOGNIZED, status(5, 5, 4), "Not so little time for delivery here");
 pub(super) const BODY_NOT_OFFERED: Reply =
     Reply::new(ReplyCode::PARAMETER_NOT_IMPLEMENTED, status(5, 5, 4), "Parameter value not implemented");
 pub(super) const BARE_LINE_END: Reply =

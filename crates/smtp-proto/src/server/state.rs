@@ -268,6 +268,16 @@ impl ServerSession {
         if !client.offered.permits_mail(parameters) {
             return self.refuse_error(replies::PARAMETER_NOT_OFFERED, Command::Mail(mail));
         }
+        if let (Some(hold), Some(offer)) = (&parameters.hold, &client.offered.future_release)
+            && !offer.permits(hold)
+        {
+            return self.refuse(replies::HOLD_TOO_LONG, Command::Mail(mail));
+        }
+        if let (Some(deliver_by), Some(offer)) = (parameters.deliver_by, client.offered.deliver_by)
+            && !offer.permits(deliver_by)
+        {
+            return self.refuse(replies::TIME_TOO_SHORT, Command::Mail(mail));
+        }
         if !mail.reverse_path.is_ascii() && !parameters.smtputf8 {
             return self.refuse(replies::UTF8_NOT_ASKED_FOR, Command::Mail(mail));
         }
