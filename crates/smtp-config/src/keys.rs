@@ -1,6 +1,7 @@
 //! Every key of the file with what there is to say about it, in one place: for the reference, for the check of
 //! unknown keys, and for the tests that hold it against the structs of [`file`](crate::file).
 
+mod sections;
 mod table;
 
 use toml::de::{DeTable, DeValue};
@@ -8,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 use crate::source::Misplaced;
 use crate::suggest::nearest;
 
-pub use table::{KEYS, SECTIONS};
+pub use sections::SECTIONS;
+pub use table::KEYS;
 
 /// A table of the file.
 #[derive(Debug, Clone, Copy)]

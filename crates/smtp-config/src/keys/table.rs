@@ -1,74 +1,7 @@
-//! The table itself.
+//! The keys of the file.
 
 use crate::keys::Fallback::{Otherwise, Required, Value};
-use crate::keys::{Key, Section};
-
-/// The sections, in the order of the reference.
-pub const SECTIONS: &[Section] = &[
-    Section { path: "", written: "the top of the file", text: "These stand before the first `[section]`." },
-    Section {
-        path: "tls",
-        written: "[tls]",
-        text: "What the server presents to its clients, and whom it trusts in next hops. Without certificates it offers no TLS.",
-    },
-    Section {
-        path: "tls.certificates",
-        written: "certificates = [{ … }]",
-        text: "One entry a certificate, chosen by the server name that the client asks for (SNI); the first where it asks for none, or \
-               for one that no certificate has. The files are read again when they change.",
-    },
-    Section {
-        path: "local",
-        written: "[local]",
-        text: "Mail that ends here. Without this section no mail does: the server then takes mail from programs on this machine only, \
-               and sends it on.\n\n\
-               Local parts match without regard to case and quoting. `<postmaster>`, and postmaster at each local domain, are always \
-               taken: there must be a `postmaster` key, or an alias or a user of that name.",
-    },
-    Section { path: "local.deliver", written: "deliver = { … }", text: "Where a user's mail is put." },
-    Section {
-        path: "listener",
-        written: "[[listener]]",
-        text: "One section a service and the addresses that it is given on. Without any: `mx` on port 25 of all addresses; without `[local]`: \
-               `submission` on port 25 of the loopback addresses.",
-    },
-    Section {
-        path: "relay",
-        written: "[relay]",
-        text: "Who may send on through this server. Nothing is relayed but what this section allows: a `[[route]]` alone opens nothing.",
-    },
-    Section {
-        path: "route",
-        written: "[[route]]",
-        text: "Where mail for other domains goes. The first section that matches the recipient's domain wins; without one it is `[smart_host]`.",
-    },
-    Section {
-        path: "smart_host",
-        written: "[smart_host]",
-        text: "The next hop of all mail for which there is no `[[route]]`.",
-    },
-    Section { path: "queue", written: "[queue]", text: "The mail that was accepted and is not yet delivered." },
-    Section {
-        path: "limits",
-        written: "[limits]",
-        text: "What is too much. What goes over a limit is refused with a precise reply, and never costs more than the limit.",
-    },
-    Section { path: "delivery", written: "[delivery]", text: "How much is delivered at once." },
-    Section {
-        path: "timeouts",
-        written: "[timeouts]",
-        text: "How long the server waits. As a client it waits as long as RFC 5321 §4.5.3.2 asks for.",
-    },
-    Section { path: "admin", written: "[admin]", text: "The socket by which `smtpctl` asks and steers the server." },
-    Section {
-        path: "submit",
-        written: "[submit]",
-        text: "Mail from programs of this machine, by `sendmail` and everything that calls it. The kernel tells the server which user a \
-               program runs as; such mail may go to anywhere, without a password.\n\n\
-               While the server is down `sendmail` leaves messages in the maildrop, and the server takes them from there.",
-    },
-    Section { path: "log", written: "[log]", text: "Written to standard error, one line an event." },
-];
+use crate::keys::Key;
 
 /// The keys, in the order of the reference.
 pub const KEYS: &[Key] = &[
