@@ -8,11 +8,11 @@ use smtp_io::{CloseLimits, Connection, ConnectionError, Stream, now};
 use smtp_mail::{RemoteHost, Report, Stage};
 use smtp_proto::client::{self, ClientConfig, ClientSession, Event};
 use smtp_proto::{Extensions, HelloName, TlsFacts};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use crate::addresses;
 use crate::error::{ConnectError, ConnectFailure};
-use crate::hop::{NextHop, TlsMode};
+use crate::hop::{Host, NextHop, TlsMode};
 use crate::tls::ClientTls;
 
 /// Enough to keep a fast connection busy, and sent within any deadline on a slow one.
@@ -62,7 +62,7 @@ pub struct Client {
 
 impl Client {
     /// Connects to the first of `addresses` that greets and comes to the terms of `next_hop`. They are tried in turn,
-    /// IPv6 and IPv4 by turns.
+    /// IPv6 and IPv4 by turns. A Unix socket needs none.
     ///
     /// With [`TlsMode::Opportunistic`], where STARTTLS is refused or the handshake fails, the same address is tried
     /// again in the clear, over a new connection, and a warning is logged. With a mandatory mode nothing of a message
@@ -78,8 +78,12 @@ impl Client {
         let name = next_hop.host.to_string();
         let nowhere = RemoteHost { name: name.clone(), address: None };
         let mut failed = ConnectError { host: nowhere, stage: Stage::Route, failure: ConnectFailure::NoAddress };
-        for address in addresses::in_turn(addresses, settings.addresses_max) {
-            let host = RemoteHost { name: name.clone(), address: Some(address) };
+        let addresses = match next_hop.host {
+            Host::Socket(_) => vec![None],
+            _ => addresses::in_turn(addresses, settings.addresses_max).into_iter().map(Some).collect(),
+        };
+        for address in addresses {
+            let host = RemoteHost { name: name.clone(), address };
             match connect_to(next_hop, address, &host, settings).await {
                 Ok((connection, tls)) => {
                     let tls = tls.map(|facts| tls_text(&facts));
@@ -159,7 +163,7 @@ type Failed = (Stage, ConnectFailure);
 
 async fn connect_to(
     next_hop: &NextHop,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     host: &RemoteHost,
     settings: &Arc<ClientSettings>,
 ) -> Result<Established, Failed> {
@@ -175,22 +179,19 @@ async fn connect_to(
 async fn establish(
     next_hop: &NextHop,
     mode: TlsMode,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
     settings: &Arc<ClientSettings>,
 ) -> Result<Established, Failed> {
-    let tcp = match tokio::time::timeout(settings.connect_timeout, TcpStream::connect(address)).await {
-        Ok(Ok(tcp)) => tcp,
-        Ok(Err(error)) => return Err((Stage::Connect, ConnectFailure::Unreachable(error))),
-        Err(_) => return Err((Stage::Connect, ConnectFailure::TimedOut(settings.connect_timeout))),
-    };
-    let handshake = Handshake { next_hop, mode, settings };
-    let mut stream = Stream::from(tcp);
+    let opened = tokio::time::timeout(settings.connect_timeout, open(&next_hop.host, address)).await;
+    let opened = opened.unwrap_or(Err(ConnectFailure::TimedOut(settings.connect_timeout)));
+    let mut stream = opened.map_err(|failure| (Stage::Connect, failure))?;
     stream.limit_unsent(UNSENT_OCTETS_MAX);
+    let handshake = Handshake { next_hop, mode, settings };
     let mut facts = None;
     if mode.is_implicit() {
         facts = Some(handshake.implicit(&mut stream).await.map_err(|failure| (Stage::Tls, failure))?);
     }
-    let session = ClientSession::new(Arc::clone(&settings.session), facts.clone(), now());
+    let session = ClientSession::new(session_config(next_hop, settings), facts.clone(), now());
     let mut connection = Connection::new(stream, session);
     loop {
         match connection.next_event().await {
@@ -223,6 +224,23 @@ async fn establish(
             Err(error) => return Err((mail_stage(connection.session().stage()), ConnectFailure::Lost(error))),
         }
     }
+}
+
+async fn open(host: &Host, address: Option<SocketAddr>) -> Result<Stream, ConnectFailure> {
+    let stream = match (host, address) {
+        (Host::Socket(path), _) => UnixStream::connect(path).await.map(Stream::from),
+        (_, Some(address)) => TcpStream::connect(address).await.map(Stream::from),
+        (_, None) => return Err(ConnectFailure::NoAddress),
+    };
+    stream.map_err(ConnectFailure::Unreachable)
+}
+
+/// That of all sessions, unless this next hop speaks another protocol.
+fn session_config(next_hop: &NextHop, settings: &ClientSettings) -> Arc<ClientConfig> {
+    if settings.session.protocol == next_hop.protocol {
+        return Arc::clone(&settings.session);
+    }
+    Arc::new(ClientConfig { protocol: next_hop.protocol, ..ClientConfig::clone(&settings.session) })
 }
 
 /// Says QUIT beside what follows: the next address does not wait for this one's goodbye.
@@ -277,6 +295,7 @@ pub(crate) fn mail_stage(stage: client::Stage) -> Stage {
         client::Stage::Greeting => Stage::Greeting,
         client::Stage::Hello => Stage::Hello,
         client::Stage::StartTls => Stage::Tls,
+        client::Stage::Auth => Stage::Auth,
         client::Stage::Rcpt => Stage::Rcpt,
         client::Stage::Data => Stage::Data,
         client::Stage::MailData | client::Stage::MailDataEnd => Stage::MailData,

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use rustls::pki_types::ServerName;
+use smtp_proto::Protocol;
 
 /// The host of a next hop, as it was named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -12,6 +14,8 @@ pub enum Host {
     Name(String),
     /// An address.
     Address(IpAddr),
+    /// A Unix socket of this machine.
+    Socket(PathBuf),
 }
 
 impl fmt::Display for Host {
@@ -20,6 +24,7 @@ impl fmt::Display for Host {
             Self::Name(name) => formatter.write_str(name),
             Self::Address(IpAddr::V4(address)) => address.fmt(formatter),
             Self::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]"),
+            Self::Socket(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
 }
@@ -30,6 +35,7 @@ impl Host {
         match self {
             Self::Name(name) => ServerName::try_from(name.clone()).ok(),
             Self::Address(address) => Some(ServerName::from(*address)),
+            Self::Socket(_) => None,
         }
     }
 }
@@ -42,8 +48,10 @@ impl Host {
 pub struct NextHop {
     /// Where it is.
     pub host: Host,
-    /// Its TCP port.
+    /// Its TCP port; 0 for a Unix socket, which has none.
     pub port: u16,
+    /// What is spoken with it.
+    pub protocol: Protocol,
     /// What TLS must give.
     pub tls: TlsMode,
 }
@@ -58,7 +66,15 @@ impl fmt::Display for NextHop {
             TlsMode::Require(TlsStart::Implicit) => ("submissions", "?tls=require"),
             TlsMode::Verify(TlsStart::Implicit) => ("submissions", ""),
         };
-        write!(formatter, "{scheme}://{}:{}{query}", self.host, self.port)
+        let scheme = match (self.protocol, self.tls.is_implicit()) {
+            (Protocol::Smtp, _) => scheme,
+            (Protocol::Lmtp, false) => "lmtp",
+            (Protocol::Lmtp, true) => "lmtps",
+        };
+        match self.host {
+            Host::Socket(_) => write!(formatter, "{scheme}://{}{query}", self.host),
+            _ => write!(formatter, "{scheme}://{}:{}{query}", self.host, self.port),
+        }
     }
 }
 
@@ -111,6 +127,7 @@ mod tests {
             Host::Name("relay.example.net".into()),
             Host::Address("10.0.0.5".parse().unwrap()),
             Host::Address("2001:db8::1".parse().unwrap()),
+            Host::Socket("/run/lmtp".into()),
         ];
         let modes = [
             TlsMode::None,
@@ -120,15 +137,17 @@ mod tests {
             TlsMode::Verify(TlsStart::StartTls),
             TlsMode::Verify(TlsStart::Implicit),
         ];
-        let mut texts = std::collections::HashSet::new();
+        let mut texts = std::collections::BTreeSet::new();
         for host in &hosts {
             for tls in modes {
-                for port in [25, 465] {
-                    texts.insert(NextHop { host: host.clone(), port, tls }.to_string());
+                for (port, protocol) in [(25, Protocol::Smtp), (465, Protocol::Smtp), (25, Protocol::Lmtp)] {
+                    texts.insert(NextHop { host: host.clone(), port, protocol, tls }.to_string());
                 }
             }
         }
-        assert_eq!(texts.len(), 36);
+        // Three hosts with three ends each; a socket has no port, so two of its ends are one.
+        assert_eq!(texts.len(), 6 * (3 * 3 + 2));
+        assert!(texts.contains("lmtp://unix:/run/lmtp?tls=none"));
         assert!(texts.contains("smtp://10.0.0.5:25"));
         assert!(texts.contains("submissions://[2001:db8::1]:465"));
     }

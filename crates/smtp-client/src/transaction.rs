@@ -83,10 +83,12 @@ impl Client {
             }
             round = again;
         }
+        let reports_passed_on = self.connection.session().extensions().dsn;
         let unanswered = || DeliveryResult::Deferred(self.complete(no_reply()));
         let outcome = |(recipient, result): (&smtp_mail::AttemptRecipient, Option<DeliveryResult>)| Outcome {
             recipient: recipient.number,
             result: result.unwrap_or_else(unanswered),
+            reports_passed_on,
         };
         Ok(attempt.recipients.iter().zip(results).map(outcome).collect())
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::value::{FileMode, ListenAddress, NextHopUrl, Period, Placed, Size, words};
+use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Size, words};
 
 pub use retry::Retry;
 
@@ -137,7 +137,9 @@ fn default_subaddress_separator() -> Placed<String> {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Deliver {
     /// The Maildir of a user: a path with `{user}` and `{domain}` in it.
-    pub maildir: Placed<String>,
+    pub maildir: Option<Placed<String>>,
+    /// The program that keeps the mailboxes.
+    pub lmtp: Option<Placed<LmtpAddress>>,
 }
 
 words! {

@@ -14,7 +14,7 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-pub use next_hop::{Host, NextHopUrl, Scheme};
+pub use next_hop::{Host, LmtpAddress, NextHopUrl, Scheme};
 pub use period::Period;
 pub use size::Size;
 

@@ -88,7 +88,7 @@ impl Maildirs {
             .collect();
         let mut results = copies.chunks(FILES_MAX).flat_map(|some| self.deliver_some(some));
         let mut outcomes = |attempt: &&Attempt| {
-            let outcome = |(recipient, result): (&AttemptRecipient, _)| Outcome { recipient: recipient.number, result };
+            let outcome = |(recipient, result): (&AttemptRecipient, _)| Outcome::new(recipient.number, result);
             attempt.recipients.iter().zip(results.by_ref()).map(outcome).collect()
         };
         attempts.iter().map(&mut outcomes).collect()

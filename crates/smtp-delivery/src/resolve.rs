@@ -45,6 +45,8 @@ pub(crate) async fn addresses(next_hop: &NextHop, within: Duration) -> Result<Ve
     let name = match &next_hop.host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, next_hop.port)]),
         Host::Name(name) => name,
+        // It is where its path says.
+        Host::Socket(_) => return Ok(Vec::new()),
     };
     let failed = |reason: String| Unreachable::Lookup { name: name.clone(), reason };
     let found = tokio::time::timeout(within, tokio::net::lookup_host((name.as_str(), next_hop.port))).await;

@@ -64,9 +64,10 @@ impl Routes {
 mod tests {
     use super::*;
     use smtp_client::{Host, TlsMode};
+    use smtp_proto::Protocol;
 
     fn hop(name: &str) -> NextHop {
-        NextHop { host: Host::Name(name.into()), port: 25, tls: TlsMode::Opportunistic }
+        NextHop { host: Host::Name(name.into()), port: 25, protocol: Protocol::Smtp, tls: TlsMode::Opportunistic }
     }
 
     fn routes() -> Routes {

@@ -30,10 +30,7 @@ pub struct Attempt {
 impl Attempt {
     /// The same outcome for every recipient: what a next hop that cannot be reached comes to.
     pub fn outcomes(&self, result: &DeliveryResult) -> Vec<Outcome> {
-        self.recipients
-            .iter()
-            .map(|recipient| Outcome { recipient: recipient.number, result: result.clone() })
-            .collect()
+        self.recipients.iter().map(|recipient| Outcome::new(recipient.number, result.clone())).collect()
     }
 }
 
@@ -57,6 +54,15 @@ pub struct Outcome {
     pub recipient: u32,
     /// What became of it.
     pub result: DeliveryResult,
+    /// The next hop that has it was told of what the sender wants reports, and owes them from now on (RFC 3461 §5.2.2).
+    pub reports_passed_on: bool,
+}
+
+impl Outcome {
+    /// The outcome for the recipient of this number; reports stay our duty.
+    pub fn new(recipient: u32, result: DeliveryResult) -> Self {
+        Self { recipient, result, reports_passed_on: false }
+    }
 }
 
 /// Delivered, to be tried again, or never to be delivered.

@@ -1,14 +1,14 @@
 //! Composes delivery status notifications: a report for people and one for programs (RFC 3464, RFC 6522).
 //!
-//! Whether a report is owed is decided by the reverse-path alone: there is none for the null one, and nothing in the
-//! content suppresses it, neither Auto-Submitted nor Precedence (RFC 3464 §2, RFC 3834 is about responders). All that
+//! Whether a report is owed is decided by the envelope alone, by the reverse-path (there is none for the null one) and
+//! by NOTIFY (RFC 3461 §4.1): nothing in the content suppresses it, neither Auto-Submitted nor Precedence (RFC 3464 §2, RFC 3834 is about responders). All that
 //! remote hosts and senders have said is quoted bounded and escaped. The body is 7-bit, so it gets through everywhere;
 //! addresses in UTF-8 are written as RFC 6533 §3 asks for in that case.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use smtp_proto::{ContentFacts, ForwardPath, Mail, Mailbox, Rcpt, ReversePath};
+use smtp_proto::{ContentFacts, EnvelopeId, ForwardPath, Mail, Mailbox, Notify, OriginalRecipient, Rcpt, ReversePath};
 
 use crate::date::date_time;
 use crate::header::HeaderBlock;
@@ -29,6 +29,22 @@ pub enum DsnKind {
         /// Until when.
         retry_until: SystemTime,
     },
+    /// The message is in the recipient's mailbox.
+    Delivered,
+    /// The message was handed to a host that makes no reports, so that no more will be heard of it.
+    Relayed,
+}
+
+impl DsnKind {
+    /// Whether the sender wants such a report on a recipient, by what NOTIFY said; it wants failures and delays where it
+    /// said nothing (RFC 3461 §4.1).
+    pub fn is_wanted(self, notify: Option<Notify>) -> bool {
+        match self {
+            Self::Failed => notify.is_none_or(|notify| notify.failure),
+            Self::Delayed { .. } => notify.is_none_or(|notify| notify.delay),
+            Self::Delivered | Self::Relayed => notify.is_some_and(|notify| notify.success),
+        }
+    }
 }
 
 /// What a report is composed from.
@@ -44,10 +60,15 @@ pub struct DsnRequest<'a> {
     pub message: MessageId,
     /// Its sender, who gets the report.
     pub reverse_path: &'a Mailbox,
+    /// What its sender called it, by ENVID (RFC 3461 §4.4).
+    pub envelope_id: Option<&'a EnvelopeId>,
     /// When it was accepted.
     pub received_at: SystemTime,
     /// Its header block.
     pub header: &'a HeaderBlock,
+    /// All of its content, where it is to be returned (RFC 3461 §4.3). What has octets over 127 or long lines is not
+    /// returned all the same: it would need a way that takes it.
+    pub content: Option<&'a [u8]>,
     /// The recipients that are reported on; at least one.
     pub recipients: &'a [DsnRecipient<'a>],
     /// When the report is made.
@@ -61,8 +82,10 @@ pub struct DsnRecipient<'a> {
     pub number: u32,
     /// The address that was tried.
     pub forward_path: &'a ForwardPath,
-    /// The address that the sender gave, where it is another.
+    /// The address that our client gave, where it is another.
     pub original: Option<&'a ForwardPath>,
+    /// The address that the sender gave, by ORCPT (RFC 3461 §4.2).
+    pub original_recipient: Option<&'a OriginalRecipient>,
     /// What the last attempt came to. In a failure, a transient status means that the time is over.
     pub report: &'a Report,
     /// When that attempt was.
@@ -92,7 +115,9 @@ pub struct Dsn {
 
 /// Composes a report.
 pub fn compose(request: &DsnRequest<'_>) -> Dsn {
-    let parts = [text::part(request), status::part(request), part::returned_header(request.header)];
+    let returned = request.content.and_then(part::returned_message);
+    let returned = returned.unwrap_or_else(|| part::returned_header(request.header));
+    let parts = [text::part(request), status::part(request), returned];
     let boundary = boundary(request.id, &parts);
     let [text, status, returned] = parts;
     let body = format!(
@@ -116,6 +141,8 @@ fn header(request: &DsnRequest<'_>, boundary: &str) -> String {
     let subject = match request.kind {
         DsnKind::Failed => "Undelivered mail: your message could not be delivered",
         DsnKind::Delayed { .. } => "Delayed mail: your message has not been delivered yet",
+        DsnKind::Delivered => "Delivered mail: your message has arrived",
+        DsnKind::Relayed => "Relayed mail: your message was handed on",
     };
     let reference = message_id(request.header)
         .map(|message_id| format!("In-Reply-To: {message_id}\r\nReferences: {message_id}\r\n"))

@@ -7,12 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use smtp_config::{LoadError, Problem};
-use smtp_delivery::maildir::Maildirs;
 use smtp_policy::Resolution;
 use smtp_policy::recipients::Target;
 use smtp_proto::ForwardPath;
 
-use crate::config::{Config, EXIT_CONFIG, Loaded};
+use crate::config::{Config, EXIT_CONFIG, Loaded, Mailboxes};
 
 /// How long before its end a certificate is warned of: automatic renewal should have come by then.
 const RENEWAL_DUE: Duration = Duration::from_hours(14 * 24);
@@ -137,8 +136,11 @@ fn local(config: &Config) -> Vec<String> {
     let Some(local) = config.policy.local() else { return vec!["nothing: no mail ends here".to_owned()] };
     let mut domains: Vec<String> = local.domains().map(ToString::to_string).collect();
     domains.sort();
-    let users = config.maildirs.as_ref().map_or(0, Maildirs::users);
-    let mut lines = vec![format!("{}; users: {users}", domains.join(", "))];
+    let mut lines = vec![match &config.mailboxes {
+        Some(Mailboxes::Maildirs(maildirs)) => format!("{}; users: {}", domains.join(", "), maildirs.users()),
+        Some(Mailboxes::Server(server)) => format!("{}; mailboxes at {server}", domains.join(", ")),
+        None => domains.join(", "),
+    }];
     if let Resolution::Targets(expansion) = local.resolve(&ForwardPath::Postmaster) {
         let targets = expansion.targets.iter().map(|target| match target {
             Target::User(user) => user.to_string(),

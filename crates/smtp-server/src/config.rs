@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::RootCertStore;
+use smtp_client::NextHop;
 use smtp_config::file::{self, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
@@ -52,7 +53,7 @@ pub struct Config {
     /// Who may send what to whom.
     pub policy: Policy,
     /// Where the mail of each user is put; none without `[local]`.
-    pub maildirs: Option<Maildirs>,
+    pub mailboxes: Option<Mailboxes>,
     /// Where other mail goes.
     pub routes: Routes,
     /// How the queue works.
@@ -69,6 +70,15 @@ pub struct Config {
     pub submit: Submit,
     /// What is logged, and how.
     pub log: file::Log,
+}
+
+/// `[local] deliver`
+#[derive(Debug)]
+pub enum Mailboxes {
+    /// This server writes them.
+    Maildirs(Maildirs),
+    /// Another program does, which is given the mail by LMTP.
+    Server(NextHop),
 }
 
 /// `[submit]`
@@ -216,7 +226,7 @@ impl Config {
         let (Some(hostname), Some(queue), Some(submit)) = (hostname, queue, submit) else {
             return Err(source.problem(None, "the configuration cannot be used").into());
         };
-        let (recipients, maildirs) = local.map_or((None, None), |local| (Some(local.recipients), Some(local.maildirs)));
+        let (recipients, mailboxes) = local.map(|local| (local.recipients, local.mailboxes)).unzip();
         let config = Self {
             path: source.path().to_owned(),
             hostname: hostname.as_str().to_owned(),
@@ -225,7 +235,7 @@ impl Config {
             authorities,
             listeners,
             policy: Policy::new(Domain::Name(hostname), relay, recipients),
-            maildirs,
+            mailboxes,
             routes,
             queue,
             limits,

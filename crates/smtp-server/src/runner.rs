@@ -17,8 +17,8 @@ use smtp_queue::{Lane, LaneTable, Lease, ReadyLane, Settlement};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 
-use self::attempt::{End, Worker, WorkerEnd, Yard};
-use crate::config::Config;
+use self::attempt::{End, Way, Worker, WorkerEnd, Yard};
+use crate::config::{Config, Mailboxes};
 use crate::log;
 use crate::shared::Shared;
 
@@ -122,13 +122,15 @@ impl Runner {
         // Of one lane more than there may be sessions, one at least has none. Looking at all would cost a pass over
         // every lane whenever a worker ends: a mailing list has thousands of them due at once.
         let lanes_max = config.delivery.sessions.saturating_add(2);
+        let into_maildirs =
+            |ready: &ReadyLane| ready.lane.is_local() && !matches!(config.mailboxes, Some(Mailboxes::Server(_)));
         let (local, remote): (Vec<_>, Vec<_>) =
-            self.shared.queue().first_ready(now, lanes_max).into_iter().partition(|ready| ready.lane.is_local());
+            self.shared.queue().first_ready(now, lanes_max).into_iter().partition(into_maildirs);
         for ready in local {
             let wanted = ready.due.div_ceil(attempt::LOCAL_BATCH).min(config.delivery.local_deliveries);
             while self.local < wanted {
                 self.local += 1;
-                self.start(&ready.lane);
+                self.start(&ready.lane, Way::Maildirs);
             }
         }
         // A first session for each comes before a second one for any, or lanes with much mail would leave none to others.
@@ -152,7 +154,7 @@ impl Runner {
         }
         let admission = self.pace.admit(&ready.lane, Instant::now());
         match admission {
-            Admission::Granted => self.start(&ready.lane),
+            Admission::Granted => self.start(&ready.lane, Way::NextHop),
             // The queue forgets lanes in which nothing waits.
             Admission::Resting(until) => self.rest(&ready.lane, until),
             Admission::Busy | Admission::Full => {}
@@ -160,8 +162,8 @@ impl Runner {
         admission
     }
 
-    fn start(&mut self, lane: &Lane) {
-        let worker = Worker::new(Arc::clone(&self.shared), lane.clone(), self.yard.clone());
+    fn start(&mut self, lane: &Lane, way: Way) {
+        let worker = Worker::new(Arc::clone(&self.shared), lane.clone(), way, self.yard.clone());
         self.workers.spawn(worker.run());
     }
 
@@ -177,8 +179,8 @@ impl Runner {
 
     async fn ended(&mut self, ended: Result<WorkerEnd, JoinError>) {
         // A worker catches its own panics, and nobody aborts one.
-        let Ok(WorkerEnd { lane, end }) = ended else { return };
-        if lane.is_local() {
+        let Ok(WorkerEnd { lane, way, end }) = ended else { return };
+        if way == Way::Maildirs {
             self.local = self.local.saturating_sub(1);
             return;
         }

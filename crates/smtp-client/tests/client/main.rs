@@ -4,6 +4,7 @@
 
 mod connecting;
 mod content;
+mod lmtp;
 mod replies;
 mod support;
 mod tls;

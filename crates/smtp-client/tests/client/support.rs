@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smtp_client::{Client, ClientSettings, ClientTls, ConnectError, Host, NextHop, TlsMode};
 use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId, Outcome};
 use smtp_proto::client::{ClientConfig, ClientTimeouts};
-use smtp_proto::{ContentFacts, Mail, Rcpt};
+use smtp_proto::{ContentFacts, Mail, Protocol, Rcpt};
 use smtp_testkit::peer::Peer;
 use smtp_testkit::tls::Authority;
 
@@ -52,7 +52,7 @@ pub(crate) fn settings() -> Arc<ClientSettings> {
 }
 
 pub(crate) fn hop(address: SocketAddr, tls: TlsMode) -> NextHop {
-    NextHop { host: Host::Name("mx.test".into()), port: address.port(), tls }
+    NextHop { host: Host::Name("mx.test".into()), port: address.port(), protocol: Protocol::Smtp, tls }
 }
 
 pub(crate) async fn connect(peer: &Peer) -> Client {

@@ -27,7 +27,7 @@ fn a_mail_exchanger_says_the_rest() {
     let file = load(MAIL_EXCHANGER).unwrap();
     let local = file.local.unwrap();
     assert_eq!(local.domains[0].as_str(), "example.com");
-    assert_eq!(local.deliver.maildir.as_str(), "/var/mail/{domain}/{user}");
+    assert_eq!(local.deliver.maildir.as_ref().unwrap().as_str(), "/var/mail/{domain}/{user}");
     assert_eq!(local.subaddress_separator.as_str(), "+");
     assert_eq!(file.listener[0].service, Service::Mx);
     assert_eq!(file.listener[0].addresses[1].0, "[::]:25".parse::<SocketAddr>().unwrap());
@@ -82,10 +82,10 @@ fn a_key_in_the_wrong_section_is_shown_the_right_one() {
 #[test]
 fn keys_are_checked_in_inline_tables_and_in_each_of_many() {
     assert_eq!(
-        message("[local]\ndomains = []\ndeliver = { lmtp = \"unix:/x\" }"),
-        "x.toml:3:13: unknown key `lmtp` in deliver = { … }\n  \
+        message("[local]\ndomains = []\ndeliver = { mbox = \"unix:/x\" }"),
+        "x.toml:3:13: unknown key `mbox` in deliver = { … }\n  \
            |\n\
-         3 | deliver = { lmtp = \"unix:/x\" }\n  \
+         3 | deliver = { mbox = \"unix:/x\" }\n  \
            |             ^^^^"
     );
     assert_eq!(

@@ -100,10 +100,18 @@ pub const KEYS: &[Key] = &[
     Key {
         path: "local.deliver.maildir",
         value: "path with `{user}` and `{domain}`",
-        fallback: Required,
+        fallback: Otherwise("`lmtp` says where; one of the two must be written"),
         example: "\"/var/mail/{domain}/{user}\"",
         text: "The Maildir of a user; it is made at the first delivery. `{user}` is the name of the user, `{domain}` the domain of the user's \
                first address.",
+    },
+    Key {
+        path: "local.deliver.lmtp",
+        value: "`unix:` and the path of a socket, or host and port",
+        fallback: Otherwise("`maildir` says where; one of the two must be written"),
+        example: "\"unix:/run/dovecot/lmtp\"",
+        text: "The program that keeps the mailboxes, such as Dovecot, is given the mail by LMTP (RFC 2033) and answers for each recipient. It \
+               is told the recipient's address; what it puts off is tried again, and what it refuses is reported to the sender.",
     },
     Key {
         path: "listener.service",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::value::{ValueError, deserialize_from_string, unknown_word, words};
@@ -17,6 +18,8 @@ words! {
         Submissions = "submissions",
         /// The older name of `submissions`.
         Smtps = "smtps",
+        /// LMTP (RFC 2033): port 24 unless another is given; `tls` says what STARTTLS is for.
+        Lmtp = "lmtp",
     }
 }
 
@@ -27,6 +30,7 @@ impl Scheme {
             Self::Smtp => 25,
             Self::Submission => 587,
             Self::Submissions | Self::Smtps => 465,
+            Self::Lmtp => 24,
         }
     }
 
@@ -85,6 +89,9 @@ impl FromStr for NextHopUrl {
             return Err(ValueError::new(format!("{text:?} has a path; a next hop is a host and a port only")));
         }
         let (host, port) = split_port(text, authority)?;
+        if scheme == Scheme::Lmtp && port == Some(25) {
+            return Err(ValueError::new(format!("{text:?}: LMTP is never spoken on port 25 (RFC 2033 §5)")));
+        }
         Ok(Self { scheme, host: parse_host(text, host)?, port: port.unwrap_or(scheme.default_port()) })
     }
 }
@@ -136,4 +143,48 @@ impl fmt::Display for NextHopUrl {
     }
 }
 
+/// Where LMTP is spoken with the program that keeps the mailboxes: `"unix:/run/dovecot/lmtp"` or `"127.0.0.1:24"`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LmtpAddress {
+    /// A Unix socket: an absolute path.
+    Socket(PathBuf),
+    /// A host and its TCP port.
+    Tcp {
+        /// The host.
+        host: Host,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl FromStr for LmtpAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = PathBuf::from(path);
+            if !path.is_absolute() {
+                return Err(ValueError::new(format!("{text:?}: the path of a socket begins with a slash")));
+            }
+            return Ok(Self::Socket(path));
+        }
+        let NextHopUrl { host, port, .. } = format!("{}://{text}", Scheme::Lmtp).parse().map_err(|_| {
+            ValueError::new(format!(
+                "{text:?} is no place for LMTP; write it like \"unix:/run/dovecot/lmtp\" or \"127.0.0.1:24\", and never with port 25"
+            ))
+        })?;
+        Ok(Self::Tcp { host, port })
+    }
+}
+
+impl fmt::Display for LmtpAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(path) => write!(formatter, "unix:{}", path.display()),
+            Self::Tcp { host, port } => write!(formatter, "{host}:{port}"),
+        }
+    }
+}
+
+deserialize_from_string!(LmtpAddress, "a place for LMTP such as \"unix:/run/dovecot/lmtp\"");
 deserialize_from_string!(NextHopUrl, "a next hop such as \"smtp://relay.example.net:25\"");

@@ -80,14 +80,18 @@ fn a_wrong_next_hop_says_what_to_write() {
     assert_eq!(message("relay:25"), "\"relay:25\" is no next hop; write it like \"smtp://relay.example.net:25\"");
     assert_eq!(
         message("smpt://relay"),
-        "\"smpt\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\"; did you mean \"smtp\"?"
+        "\"smpt\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\", \"lmtp\"; did you mean \"smtp\"?"
     );
-    assert_eq!(message("http://relay"), "\"http\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\"");
+    assert_eq!(
+        message("http://relay"),
+        "\"http\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\", \"lmtp\""
+    );
     assert_eq!(
         message("submissions://app1@smtp.example.net"),
         "\"submissions://app1@smtp.example.net\" has a user name; this version does not log in at a next hop, which must know \
          this server by its address"
     );
+    assert_eq!(message("lmtp://a:25"), "\"lmtp://a:25\": LMTP is never spoken on port 25 (RFC 2033 §5)");
     assert_eq!(message("smtp://relay/"), "\"smtp://relay/\" has a path; a next hop is a host and a port only");
     assert_eq!(message("smtp://relay:0"), "\"smtp://relay:0\" has no port from 1 to 65535 behind its last colon");
     assert_eq!(message("smtp://relay:smtp"), "\"smtp://relay:smtp\" has no port from 1 to 65535 behind its last colon");
@@ -151,5 +155,23 @@ proptest! {
         let _ = text.parse::<NextHopUrl>();
         let _ = text.parse::<ListenAddress>();
         let _ = text.parse::<FileMode>();
+    }
+}
+
+#[test]
+fn a_place_for_lmtp_is_a_socket_or_a_host_with_its_port() {
+    let read =
+        |text: &str| text.parse::<LmtpAddress>().map(|place| place.to_string()).map_err(|error| error.to_string());
+    for (text, shown) in [
+        ("unix:/run/dovecot/lmtp", "unix:/run/dovecot/lmtp"),
+        ("127.0.0.1:2003", "127.0.0.1:2003"),
+        ("Mail.example", "mail.example:24"),
+        ("[::1]:24", "[::1]:24"),
+    ] {
+        assert_eq!(read(text).as_deref(), Ok(shown));
+    }
+    assert_eq!(read("unix:lmtp").unwrap_err(), "\"unix:lmtp\": the path of a socket begins with a slash");
+    for text in ["/run/dovecot/lmtp", "mail.example:25", "lmtp://a:24", ""] {
+        assert!(read(text).unwrap_err().contains("unix:/run/dovecot/lmtp"), "{text}");
     }
 }

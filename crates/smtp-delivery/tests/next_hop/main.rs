@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use smtp_client::{ClientSettings, ClientTls, Host, NextHop, TlsMode, TlsStart};
 use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId};
-use smtp_proto::{ContentFacts, Mail, Rcpt};
+use smtp_proto::{ContentFacts, Mail, Protocol, Rcpt};
 use smtp_testkit::peer::{Answer, Peer, Script, Stage};
 use smtp_testkit::tls::Authority;
 use tokio::net::TcpListener;
@@ -22,7 +22,12 @@ fn settings() -> DelivererSettings {
 }
 
 fn hop(peer: &Peer) -> NextHop {
-    NextHop { host: Host::Address(peer.address().ip()), port: peer.address().port(), tls: TlsMode::Opportunistic }
+    NextHop {
+        host: Host::Address(peer.address().ip()),
+        port: peer.address().port(),
+        protocol: Protocol::Smtp,
+        tls: TlsMode::Opportunistic,
+    }
 }
 
 fn attempts(count: u64) -> Vec<Attempt> {
@@ -167,7 +172,12 @@ async fn a_refusal_costs_its_message_only() {
 #[tokio::test]
 async fn a_dead_next_hop_is_told_of_at_the_first_attempt() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let dead = NextHop { host: Host::Address(address.ip()), port: address.port(), tls: TlsMode::Opportunistic };
+    let dead = NextHop {
+        host: Host::Address(address.ip()),
+        port: address.port(),
+        protocol: Protocol::Smtp,
+        tls: TlsMode::Opportunistic,
+    };
     let deliverer = Deliverer::new(settings());
     assert_eq!(run(&deliverer, dead, 100).await, ["unreachable, deferred 4.4.1"]);
 

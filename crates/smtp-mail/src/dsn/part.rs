@@ -22,6 +22,13 @@ pub(super) fn part(media_type: &str, description: &str, body: &[u8]) -> String {
     )
 }
 
+/// The whole message that is reported on (RFC 6522 §3), unless it has octets or lines that a 7-bit part cannot have.
+pub(super) fn returned_message(content: &[u8]) -> Option<String> {
+    let text = is_seven_bit(content).then(|| str::from_utf8(content).ok()).flatten()?;
+    // The boundary behind it begins a line of its own.
+    Some(part("message/rfc822", "Your message", text.as_bytes()))
+}
+
 /// The header block of the message that is reported on (RFC 6522 §4, RFC 6533 §4.3), cut behind a field where it is long.
 pub(super) fn returned_header(header: &HeaderBlock) -> String {
     let mut octets = 0;

@@ -1,6 +1,6 @@
 //! The part for programs: message/delivery-status (RFC 3464 §2).
 
-use smtp_proto::{AddressLiteral, EnhancedStatus, ForwardPath, StatusClass};
+use smtp_proto::{AddressLiteral, EnhancedStatus, EnvelopeId, ForwardPath, OriginalRecipient, StatusClass};
 
 use super::encode::{ascii, utf8_address};
 use super::part;
@@ -9,8 +9,11 @@ use crate::Report;
 use crate::date::date_time;
 
 pub(super) fn part(request: &DsnRequest<'_>) -> String {
+    let envelope_id = request.envelope_id.and_then(EnvelopeId::decoded);
+    let envelope_id = envelope_id.map(|text| fold(&format!("Original-Envelope-Id: {text}")) + "\r\n");
     let mut fields = format!(
-        "Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
+        "{}Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
+        envelope_id.unwrap_or_default(),
         ascii(request.reporting_mta),
         date_time(request.received_at)
     );
@@ -26,10 +29,13 @@ fn recipient_fields(request: &DsnRequest<'_>, recipient: &DsnRecipient<'_>) -> S
     let action = match request.kind {
         DsnKind::Failed => "failed",
         DsnKind::Delayed { .. } => "delayed",
+        DsnKind::Delivered => "delivered",
+        DsnKind::Relayed => "relayed",
     };
     let mut fields = Vec::new();
-    if let Some(original) = recipient.original {
-        fields.push(format!("Original-Recipient: {}", typed_address(original)));
+    let original = recipient.original_recipient.and_then(original_recipient);
+    if let Some(original) = original.or_else(|| recipient.original.map(typed_address)) {
+        fields.push(format!("Original-Recipient: {original}"));
     }
     fields.push(format!("Final-Recipient: {}", typed_address(recipient.forward_path)));
     fields.push(format!("Action: {action}"));
@@ -52,8 +58,15 @@ fn recipient_fields(request: &DsnRequest<'_>, recipient: &DsnRecipient<'_>) -> S
 pub(super) fn status(kind: DsnKind, report: &Report) -> EnhancedStatus {
     match kind {
         DsnKind::Failed => report.status.with_class(StatusClass::Permanent),
-        DsnKind::Delayed { .. } => report.status,
+        DsnKind::Delayed { .. } | DsnKind::Delivered | DsnKind::Relayed => report.status,
     }
+}
+
+/// What ORCPT said, decoded; nothing where it means what is no address (RFC 3464 §2.3.1).
+fn original_recipient(original: &OriginalRecipient) -> Option<String> {
+    let address = original.decoded()?;
+    let address = if address.is_ascii() { address } else { utf8_address(&address) };
+    Some(format!("{}; {address}", original.address_type()))
 }
 
 fn typed_address(path: &ForwardPath) -> String {

@@ -17,8 +17,11 @@ struct Sample {
     reverse_path: Mailbox,
     forward_path: ForwardPath,
     original: Option<ForwardPath>,
+    original_recipient: Option<OriginalRecipient>,
+    envelope_id: Option<EnvelopeId>,
     report: Report,
     header: Vec<u8>,
+    content: Option<Vec<u8>>,
 }
 
 impl Sample {
@@ -28,6 +31,9 @@ impl Sample {
             reverse_path: "alice@example.org".parse().unwrap(),
             forward_path: "<bob@example.net>".parse().unwrap(),
             original: None,
+            original_recipient: None,
+            envelope_id: None,
+            content: None,
             report: reply(b"550-5.1.1 No such user here,\r\n550 5.1.1 sorry\r\n"),
             header: b"Subject: Lunch\r\nMessage-ID: <1@example.org>\r\nAuto-Submitted: auto-generated\r\nPrecedence: bulk\r\nList-Id: x\r\n\r\n".to_vec(),
         }
@@ -38,6 +44,7 @@ impl Sample {
             number: 3,
             forward_path: &self.forward_path,
             original: self.original.as_ref(),
+            original_recipient: self.original_recipient.as_ref(),
             report: &self.report,
             last_attempt_at: Some(at(120)),
         };
@@ -48,6 +55,8 @@ impl Sample {
             message: "0123456789ABC".parse().unwrap(),
             reverse_path: &self.reverse_path,
             received_at: at(0),
+            envelope_id: self.envelope_id.as_ref(),
+            content: self.content.as_deref(),
             header: &HeaderBlock::from_bytes(self.header.clone().into()),
             recipients: &[recipient],
             now: at(121),
@@ -258,6 +267,7 @@ fn many_recipients_are_all_named() {
             number,
             forward_path,
             original: None,
+            original_recipient: None,
             report: &sample.report,
             last_attempt_at: None,
         })
@@ -270,6 +280,8 @@ fn many_recipients_are_all_named() {
         message: MessageId::from_raw(1),
         reverse_path: &sample.reverse_path,
         received_at: at(0),
+        envelope_id: None,
+        content: None,
         header: &header,
         recipients: &recipients,
         now: at(1),
@@ -303,4 +315,64 @@ proptest! {
         prop_assert!(!whole.windows(2).any(bare), "a bare CR or LF");
         prop_assert!(!whole.contains(&0));
     }
+}
+
+/// RFC 3461 §4.1: nothing said asks for failures and delays, NEVER for nothing, and success is told to who asked for it.
+#[test]
+fn notify_says_what_is_reported() {
+    let delayed = DsnKind::Delayed { retry_until: at(0) };
+    let kinds = [DsnKind::Failed, delayed, DsnKind::Delivered, DsnKind::Relayed];
+    let wanted = |notify: Option<Notify>| kinds.map(|kind| kind.is_wanted(notify));
+    assert_eq!(wanted(None), [true, true, false, false]);
+    assert_eq!(wanted(Some(Notify::NEVER)), [false; 4]);
+    assert_eq!(wanted(Some(Notify { failure: true, ..Notify::NEVER })), [true, false, false, false]);
+    assert_eq!(wanted(Some(Notify { delay: true, ..Notify::NEVER })), [false, true, false, false]);
+    assert_eq!(wanted(Some(Notify { success: true, ..Notify::NEVER })), [false, false, true, true]);
+}
+
+/// RFC 3464 §2.2.1, §2.3.1: what the sender called message and recipient comes back, decoded, and in no field but its own.
+#[test]
+fn envid_and_orcpt_come_back_decoded() {
+    let mut sample = Sample::new();
+    sample.envelope_id = Some("QQ+2B314".parse().unwrap());
+    sample.original_recipient = Some("rfc822;Bob+2Bx@Example.com".parse().unwrap());
+    sample.original = Some("<alias@example.org>".parse().unwrap());
+    let status = status_of(&sample);
+    assert!(status.starts_with("Original-Envelope-Id: QQ+314\r\nReporting-MTA: dns; mx.example.org\r\n"), "{status}");
+    assert!(status.contains("\r\nOriginal-Recipient: rfc822; Bob+x@Example.com\r\nFinal-Recipient:"), "{status}");
+    assert!(!status.contains("alias@"), "{status}");
+    // What means a line end is not decoded.
+    sample.envelope_id = Some("a+0D+0AAction:+20x".parse().unwrap());
+    sample.original_recipient = Some("rfc822;a+0Ab".parse().unwrap());
+    let status = status_of(&sample);
+    assert!(!status.contains("Original-Envelope-Id") && !status.contains("Action: x"), "{status}");
+    assert!(status.contains("Original-Recipient: rfc822; alias@example.org"), "{status}");
+}
+
+/// RFC 3461 §6.2, RFC 3464 §2.3.3.
+#[test]
+fn success_is_reported_as_delivered_or_relayed() {
+    for (kind, action) in [(DsnKind::Delivered, "delivered"), (DsnKind::Relayed, "relayed")] {
+        let sample = Sample { kind, report: reply(b"250 2.0.0 taken\r\n"), ..Sample::new() };
+        let status = status_of(&sample);
+        assert!(status.contains(&format!("\r\nAction: {action}\r\nStatus: 2.0.0\r\n")), "{status}");
+    }
+}
+
+/// RFC 3461 §4.3: the whole message comes back where that was asked for and a report can carry it.
+#[test]
+fn the_whole_message_is_returned_where_it_was_asked_for() {
+    let mut sample = Sample::new();
+    let content = b"Subject: Lunch\r\n\r\nat noon?\r\n".to_vec();
+    sample.content = Some(content.clone());
+    let returned = parts(&sample.compose()).pop().unwrap();
+    assert_eq!(returned.0.find("Content-Type").unwrap().text(), "message/rfc822");
+    assert_eq!(returned.1.as_bytes(), content);
+    sample.content = Some([&content[..], "caf\u{e9}\r\n".as_bytes()].concat());
+    let returned = parts(&sample.compose()).pop().unwrap();
+    assert_eq!(returned.0.find("Content-Type").unwrap().text(), "text/rfc822-headers");
+}
+
+fn status_of(sample: &Sample) -> String {
+    parts(&sample.compose()).swap_remove(1).1
 }

@@ -45,6 +45,11 @@ fn opening(request: &DsnRequest<'_>) -> String {
             "Your message has not been delivered to {whom} yet.\nYou need not send it again: it is tried until {}.",
             date_time(retry_until)
         ),
+        DsnKind::Delivered => format!("Your message has been delivered to {whom}.\nYou have asked to be told."),
+        DsnKind::Relayed => format!(
+            "Your message has been handed on for {whom}.\nYou have asked to be told when it arrives, but the mail system that has it now\n\
+             sends no such reports: you will hear no more unless it fails."
+        ),
     }
 }
 
@@ -64,7 +69,11 @@ fn message(request: &DsnRequest<'_>) -> String {
 fn about(request: &DsnRequest<'_>, recipient: &DsnRecipient<'_>, quoted: bool) -> String {
     let DsnRecipient { forward_path, report, .. } = recipient;
     let original = recipient.original.map(|original| format!(" (to which {original} is forwarded)"));
-    let words = in_plain_words(status(request.kind, report));
+    let words = match request.kind {
+        DsnKind::Delivered => "It is in the mailbox.",
+        DsnKind::Relayed => "It was handed on.",
+        DsnKind::Failed | DsnKind::Delayed { .. } => in_plain_words(status(request.kind, report)),
+    };
     let expired = request.kind == DsnKind::Failed && report.status.class() == StatusClass::PersistentTransient;
     let tried = expired.then(|| {
         let span = span(request.received_at, request.now);

@@ -7,9 +7,10 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use smtp_client::{Host, NextHop, TlsMode, TlsStart};
 use smtp_config::file::{File, NextHopTls};
-use smtp_config::{NextHopUrl, Placed};
+use smtp_config::{LmtpAddress, NextHopUrl, Placed, Scheme};
 use smtp_delivery::{Route, Routes};
 use smtp_mail::DomainPattern;
+use smtp_proto::Protocol;
 
 use super::prover::Prover;
 
@@ -55,11 +56,24 @@ fn next_hop(
             format!("{}:// is TLS from the first octet; take \"verify\" or \"require\", or smtp://", to.scheme),
         );
     }
-    let host = match &to.host {
+    let protocol = if to.scheme == Scheme::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
+    NextHop { host: host(&to.host), port: to.port, protocol, tls: mode }
+}
+
+fn host(host: &smtp_config::Host) -> Host {
+    match host {
         smtp_config::Host::Name(name) => Host::Name(name.clone()),
         smtp_config::Host::Address(address) => Host::Address(*address),
+    }
+}
+
+/// The program that keeps the mailboxes. It is ours, on this machine or in our network: it is spoken to in the clear, unless it offers TLS.
+pub(super) fn mailbox_server(lmtp: &LmtpAddress) -> NextHop {
+    let (host, port, tls) = match lmtp {
+        LmtpAddress::Socket(path) => (Host::Socket(path.clone()), 0, TlsMode::None),
+        LmtpAddress::Tcp { host: name, port } => (host(name), *port, TlsMode::Opportunistic),
     };
-    NextHop { host, port: to.port, tls: mode }
+    NextHop { host, port, protocol: Protocol::Lmtp, tls }
 }
 
 /// The authorities of a PEM file: one at least, and all of them usable.

@@ -12,6 +12,7 @@ use smtp_policy::recipients::{Dropped, ExpansionLimits, LocalRules, Resolution};
 use smtp_proto::{Domain, ForwardPath, LocalPart, Mailbox};
 
 use super::prover::Prover;
+use super::{Mailboxes, hops};
 
 /// How deep aliases may be allowed to go: each step is a step of recursion.
 pub(super) const ALIAS_DEPTH_MAX: u32 = 100;
@@ -22,7 +23,7 @@ const USER_NAME_OCTETS_MAX: usize = 64;
 /// Who is local, and where their mail is put.
 pub(super) struct Local {
     pub(super) recipients: LocalRecipients,
-    pub(super) maildirs: Maildirs,
+    pub(super) mailboxes: Mailboxes,
 }
 
 pub(super) fn local(
@@ -52,16 +53,41 @@ pub(super) fn local(
         aliases: aliases.as_ref().map(|(_, aliases)| aliases.clone()).unwrap_or_default(),
     };
     let mut recipients = LocalRecipients::new(domains.iter().cloned(), rules);
-    let template = template(prover, &local.deliver.maildir);
     let (users_source, users) = users?;
     let (aliases_source, aliases) = aliases?;
     let maildir_users = add_users(prover, &users_source, &users, &mut recipients, domains.first());
-    let maildirs =
-        Maildirs::new(MaildirConfig { template: template?, hostname: hostname.to_owned(), users: maildir_users });
-    check_maildirs(prover, &users_source, &users, &maildirs);
+    let mailboxes = mailboxes(prover, local, hostname, maildir_users);
+    if let Some(Mailboxes::Maildirs(maildirs)) = &mailboxes {
+        check_maildirs(prover, &users_source, &users, maildirs);
+    }
     check_rules(prover, local, &recipients);
     check_aliases(prover, &aliases_source, &aliases, &recipients);
-    Some(Local { recipients, maildirs })
+    Some(Local { recipients, mailboxes: mailboxes? })
+}
+
+fn mailboxes(
+    prover: &mut Prover<'_>,
+    local: &Placed<file::Local>,
+    hostname: &str,
+    users: HashMap<LocalUser, Domain>,
+) -> Option<Mailboxes> {
+    match (&local.deliver.maildir, &local.deliver.lmtp) {
+        (Some(maildir), None) => {
+            let template = template(prover, maildir)?;
+            let config = MaildirConfig { template, hostname: hostname.to_owned(), users };
+            Some(Mailboxes::Maildirs(Maildirs::new(config)))
+        }
+        (None, Some(lmtp)) => Some(Mailboxes::Server(hops::mailbox_server(lmtp))),
+        (Some(_), Some(lmtp)) => {
+            prover.error(lmtp.place(), "`deliver` has `maildir` and `lmtp`: mail goes one way, so leave one out");
+            None
+        }
+        (None, None) => {
+            let text = "`deliver` is empty: write { maildir = \"/var/mail/{domain}/{user}\" } or { lmtp = \"unix:/run/dovecot/lmtp\" }";
+            prover.error(local.place(), text);
+            None
+        }
+    }
 }
 
 fn domains(prover: &mut Prover<'_>, local: &Placed<file::Local>) -> Vec<Domain> {

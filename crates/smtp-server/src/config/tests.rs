@@ -91,7 +91,7 @@ fn a_file_named_by_a_relative_path_means_the_same() {
     let to_the_root: std::path::PathBuf = here.components().skip(1).map(|_| "..").collect();
     let relative = to_the_root.join(folder.0.path().strip_prefix("/").unwrap()).join("c.toml");
     let loaded = Config::load(&relative).unwrap_or_else(|error| panic!("{error}"));
-    let maildir = loaded.config.maildirs.unwrap().path_of(&LocalUser::new("alice")).unwrap().unwrap();
+    let maildir = maildirs(&loaded.config).unwrap().path_of(&LocalUser::new("alice")).unwrap().unwrap();
     assert!(maildir.is_absolute(), "{}", maildir.display());
 }
 
@@ -112,7 +112,7 @@ fn a_mail_exchanger_listens_to_all_and_trusts_nobody() {
 }
 
 fn maildir_of(config: &Config, user: &str) -> Option<PathBuf> {
-    config.maildirs.as_ref()?.path_of(&LocalUser::new(user)).unwrap()
+    maildirs(config)?.path_of(&LocalUser::new(user)).unwrap()
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_maildir_is_named_after_the_user_and_the_first_domain() {
     assert_eq!(maildir("alice").as_deref(), Some("mail/example.org/alice"));
     assert_eq!(maildir("Bob").as_deref(), Some("mail/example.net/Bob"));
     assert_eq!(maildir("gone"), None);
-    assert_eq!(config.maildirs.as_ref().map(Maildirs::users), Some(2));
+    assert_eq!(maildirs(&config).map(Maildirs::users), Some(2));
 }
 
 #[test]
@@ -601,4 +601,27 @@ fn the_authorities_of_next_hops_are_those_of_a_file() {
     assert!(folder.problem(&with).starts_with("c.toml:9:15: certificate 1 of ca.pem cannot be used: "));
     std::fs::remove_file(folder.0.path().join("ca.pem")).unwrap();
     assert!(folder.problem(&with).contains("ca.pem"));
+}
+
+fn maildirs(config: &Config) -> Option<&Maildirs> {
+    match config.mailboxes.as_ref()? {
+        Mailboxes::Maildirs(maildirs) => Some(maildirs),
+        Mailboxes::Server(_) => None,
+    }
+}
+
+#[test]
+fn mail_goes_into_maildirs_or_to_a_mailbox_server_and_never_to_both() {
+    let folder = Folder::new();
+    let deliver = |table: &str| GOOD.replace("{ maildir = \"mail/{domain}/{user}\" }", table);
+    for (table, shown) in [
+        ("{ lmtp = \"unix:/run/dovecot/lmtp\" }", "lmtp://unix:/run/dovecot/lmtp?tls=none"),
+        ("{ lmtp = \"127.0.0.1:24\" }", "lmtp://127.0.0.1:24"),
+    ] {
+        let config = folder.load(&deliver(table)).unwrap().config;
+        let Some(Mailboxes::Server(server)) = config.mailboxes else { panic!("{:?}", config.mailboxes) };
+        assert_eq!(server.to_string(), shown);
+    }
+    assert!(folder.problem(&deliver("{ maildir = \"m/{user}\", lmtp = \"unix:/x\" }")).contains("leave one out"));
+    assert!(folder.problem(&deliver("{}")).contains("`deliver` is empty"));
 }

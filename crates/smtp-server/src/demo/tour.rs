@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use smtp_client::{Client, ClientSettings, ClientTls, Host, NextHop, TlsMode, TlsStart};
 use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId};
-use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt};
+use smtp_proto::{ContentFacts, ForwardPath, Mail, Protocol, Rcpt};
 use tokio::sync::broadcast::Receiver;
 
 use super::files::{Addresses, Directory};
@@ -36,6 +36,7 @@ pub(super) async fn send(directory: &Directory, addresses: &Addresses) -> Result
     let next_hop = NextHop {
         host: Host::Name("localhost".to_owned()),
         port: address.port(),
+        protocol: Protocol::Smtp,
         tls: TlsMode::Verify(TlsStart::StartTls),
     };
     let mut client = Client::connect(&next_hop, &[address], &Arc::new(settings)).await?;

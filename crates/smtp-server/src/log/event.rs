@@ -270,6 +270,11 @@ pub fn delay_notice(message: MessageId, report: MessageId) {
     info!(event = "delay_notice", message = %message, report = %report);
 }
 
+/// A report of success, which the sender has asked for, has been put into the queue for a message.
+pub fn success_reported(message: MessageId, report: MessageId) {
+    info!(event = "success_reported", message = %message, report = %report);
+}
+
 /// A failure report has been put into the queue for a message.
 pub fn bounced(message: MessageId, report: MessageId) {
     info!(event = "bounced", message = %message, report = %report);

@@ -318,6 +318,10 @@ names! {
         Failed = "failed",
         /// A delay.
         Delayed = "delayed",
+        /// A success: the message is in the mailbox.
+        Delivered = "delivered",
+        /// A success, as far as can be told: the message is with a host that makes no reports.
+        Relayed = "relayed",
     }
 }
 

@@ -15,7 +15,7 @@ use smtp_queue::{Lane, Lease, Settlement};
 use tokio::sync::mpsc;
 
 use super::{RECHECK, settle};
-use crate::config::Config;
+use crate::config::{Config, Mailboxes};
 use crate::log;
 use crate::metrics::DeliveryClass;
 use crate::shared::Shared;
@@ -38,14 +38,25 @@ pub(super) struct Yard {
 
 /// Works in one lane until nothing is due there.
 pub(super) struct Worker {
+    way: Way,
     shared: Arc<Shared>,
     lane: Lane,
     yard: Yard,
 }
 
+/// Where a worker brings what it leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Into Maildirs, of which many are written at once.
+    Maildirs,
+    /// To a next hop, by a session: also the program that keeps the mailboxes.
+    NextHop,
+}
+
 /// A worker has ended.
 pub(super) struct WorkerEnd {
     pub(super) lane: Lane,
+    pub(super) way: Way,
     pub(super) end: End,
 }
 
@@ -58,13 +69,18 @@ pub(super) enum End {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, lane: Lane, yard: Yard) -> Self {
-        Self { shared, lane, yard }
+    pub(super) fn new(shared: Arc<Shared>, lane: Lane, way: Way, yard: Yard) -> Self {
+        Self { way, shared, lane, yard }
     }
 
     /// Works, and comes back whatever happens: a lease that it held in a panic was returned when it was dropped.
     pub(super) async fn run(self) -> WorkerEnd {
-        let work = async { if self.lane.is_local() { self.local().await } else { self.remote().await } };
+        let work = async {
+            match self.way {
+                Way::Maildirs => self.local().await,
+                Way::NextHop => self.remote().await,
+            }
+        };
         let worked = AssertUnwindSafe(work).catch_unwind().await;
         let end = if let Ok(end) = worked {
             end
@@ -74,7 +90,7 @@ impl Worker {
             tokio::time::sleep(RECHECK).await;
             End::Done
         };
-        WorkerEnd { lane: self.lane, end }
+        WorkerEnd { lane: self.lane, way: self.way, end }
     }
 
     async fn remote(&self) -> End {
@@ -87,7 +103,8 @@ impl Worker {
                 return End::Done;
             }
             for lease in leases.into_iter().filter(Lease::is_valid) {
-                let _under_way = self.shared.metrics().attempt_begun(DeliveryClass::Remote);
+                let class = if self.lane.is_local() { DeliveryClass::Local } else { DeliveryClass::Remote };
+                let _under_way = self.shared.metrics().attempt_begun(class);
                 let attempt = self.attempt(&mut carrier, lease.attempt(), &mut told);
                 match AssertUnwindSafe(attempt).catch_unwind().await {
                     Ok(Ok(outcomes)) => self.settle(lease, outcomes).await,
@@ -114,8 +131,13 @@ impl Worker {
         told: &mut bool,
     ) -> Result<Vec<Outcome>, DeliveryResult> {
         let config = self.shared.config();
-        let (next_hop, attempt) = one_way(&config.routes, attempt);
-        let next_hop = next_hop.map_err(|no_route| no_route.result())?;
+        let (next_hop, attempt) = if self.lane.is_local() {
+            (mailbox_server(&config).ok_or_else(no_mailboxes), Cow::Borrowed(attempt))
+        } else {
+            let (next_hop, attempt) = one_way(&config.routes, attempt);
+            (next_hop.map_err(|no_route| no_route.result()), attempt)
+        };
+        let next_hop = next_hop?;
         let carrier = match carrier {
             Some(carrier) if carrier.next_hop() == next_hop => carrier,
             other => other.insert(self.shared.deliverer().carrier(next_hop.clone())),
@@ -196,6 +218,14 @@ fn one_way<'a>(routes: &'a Routes, attempt: &'a Attempt) -> (Result<&'a NextHop,
     (next_hop, Cow::Owned(Attempt { recipients, ..attempt.clone() }))
 }
 
+/// The program that keeps the mailboxes, where there is one.
+fn mailbox_server(config: &Config) -> Option<&NextHop> {
+    match config.mailboxes.as_ref()? {
+        Mailboxes::Server(server) => Some(server),
+        Mailboxes::Maildirs(_) => None,
+    }
+}
+
 fn into_mailboxes(shared: &Shared, mut leases: Vec<Lease>) -> Vec<(Lease, Vec<Outcome>)> {
     let config = shared.config();
     leases.retain(Lease::is_valid);
@@ -210,9 +240,10 @@ fn into_mailboxes(shared: &Shared, mut leases: Vec<Lease>) -> Vec<(Lease, Vec<Ou
 }
 
 fn deliver(config: &Config, attempts: &[&Attempt]) -> Vec<Vec<Outcome>> {
-    match &config.maildirs {
-        Some(maildirs) => maildirs.deliver(attempts),
-        None => attempts.iter().map(|attempt| attempt.outcomes(&no_mailboxes())).collect(),
+    match &config.mailboxes {
+        Some(Mailboxes::Maildirs(maildirs)) => maildirs.deliver(attempts),
+        // A reload has just changed it: the worker that leases this next knows where to bring it.
+        Some(Mailboxes::Server(_)) | None => attempts.iter().map(|attempt| attempt.outcomes(&no_mailboxes())).collect(),
     }
 }
 
@@ -223,7 +254,8 @@ fn panicked(shared: &Shared, lane: &Lane) {
 
 /// Mail for mailboxes of a configuration that has none any more: it may be given back before the mail expires.
 fn no_mailboxes() -> DeliveryResult {
-    let text = "no mailbox is known: the configuration has no [local] any more";
+    let text =
+        "no mailbox is known: the configuration has no [local] any more, or has just changed where mailboxes are";
     DeliveryResult::Deferred(Report::new(EnhancedStatus::new(4, 3, 5), text).at_stage(Stage::Mailbox))
 }
 
@@ -242,7 +274,7 @@ mod tests {
     use smtp_client::Host;
     use smtp_delivery::Route;
     use smtp_mail::{Body, Content, MessageId};
-    use smtp_proto::{ContentFacts, Mail, MailParameters, Rcpt, ReversePath};
+    use smtp_proto::{ContentFacts, Mail, MailParameters, Protocol, Rcpt, ReversePath};
 
     fn attempt(recipients: &[&str]) -> Attempt {
         let recipient = |(index, path): (usize, &&str)| AttemptRecipient {
@@ -262,7 +294,7 @@ mod tests {
     }
 
     fn hop(name: &str) -> NextHop {
-        NextHop { host: Host::Name(name.into()), port: 25, tls: TlsMode::Opportunistic }
+        NextHop { host: Host::Name(name.into()), port: 25, protocol: Protocol::Smtp, tls: TlsMode::Opportunistic }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::time::SystemTime;
 
 use smtp_mail::dsn::{self, DsnKind, DsnRecipient, DsnRequest};
 use smtp_mail::header::HeaderBlock;
-use smtp_mail::{DeliveryResult, Outcome, RecipientId, Report};
+use smtp_mail::{Attempt, DeliveryResult, Outcome, RecipientId, Report};
 use smtp_policy::recipients::{Expansion, Resolution, Target};
-use smtp_proto::{EnhancedStatus, ForwardPath, Mailbox};
+use smtp_proto::{EnhancedStatus, ForwardPath, Mailbox, Ret};
 use smtp_queue::{Lease, NewMessage, NewReport, Overdue, RecipientChange, RecipientOutcome, Settlement};
 
 use crate::config::Config;
@@ -14,6 +14,11 @@ use crate::deliveries::Deliveries;
 use crate::log;
 use crate::metrics::{self, AttemptResult, DeliveryClass};
 use crate::shared::{Attempted, Shared};
+
+/// Content up to this size is returned whole to a sender who asked for that, in octets; of longer content the header is.
+const RETURNED_OCTETS_MAX: u64 = 256 * 1024;
+/// So much of it is read at a time.
+const READ_OCTETS: usize = 64 * 1024;
 
 /// What the outcomes of an attempt mean: each is logged and counted, and what failed for good is reported.
 pub(super) fn settlement(shared: &Shared, lease: Lease, outcomes: Vec<Outcome>, now: SystemTime) -> Settlement {
@@ -32,7 +37,13 @@ pub(super) fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Report>, n
     let expire = |recipient: &smtp_mail::AttemptRecipient| {
         let known = lease.last_report_of(recipient.number).or(trouble);
         let report = known.cloned().unwrap_or_else(never_tried);
-        Judged { number: recipient.number, result: AttemptResult::Expired, change: RecipientChange::Failed, report }
+        Judged {
+            number: recipient.number,
+            result: AttemptResult::Expired,
+            change: RecipientChange::Failed,
+            report,
+            reports_passed_on: false,
+        }
     };
     let judged = lease.attempt().recipients.iter().map(expire).collect();
     conclude(shared, &config, lease, judged, now)
@@ -44,10 +55,11 @@ struct Judged {
     result: AttemptResult,
     change: RecipientChange,
     report: Report,
+    reports_passed_on: bool,
 }
 
 fn judge(config: &Config, lease: &Lease, outcome: Outcome, now: SystemTime) -> Judged {
-    let number = outcome.recipient;
+    let Outcome { recipient: number, reports_passed_on, .. } = outcome;
     let (result, change, report) = match outcome.result {
         DeliveryResult::Delivered(report) => (AttemptResult::Delivered, RecipientChange::Delivered, report),
         DeliveryResult::Failed(report) => (AttemptResult::Failed, RecipientChange::Failed, report),
@@ -60,31 +72,67 @@ fn judge(config: &Config, lease: &Lease, outcome: Outcome, now: SystemTime) -> J
             (AttemptResult::Deferred, RecipientChange::Deferred { due }, report)
         }
     };
-    Judged { number, result, change, report }
+    Judged { number, result, change, report, reports_passed_on }
 }
 
-/// Logs, counts and tells what was judged, and adds the report that the failures owe.
+/// Logs, counts and tells what was judged, and adds the reports that failures and successes owe.
 fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>, now: SystemTime) -> Settlement {
     for recipient in &judged {
         note(shared, &lease, recipient, now);
     }
-    let failed: Vec<_> = judged
-        .iter()
-        .filter(|recipient| recipient.change == RecipientChange::Failed)
-        .map(|r| (r.number, &r.report))
-        .collect();
-    let report = (!failed.is_empty()).then(|| report(shared, config, &lease, DsnKind::Failed, &failed, now)).flatten();
-    if let Some(id) = report.as_ref().and_then(|report| report.id) {
-        log::bounced(lease.id(), id);
-        shared.metrics().dsn(metrics::DsnKind::Failed);
-    } else if !failed.is_empty() {
-        log::not_reported(lease.id(), &lease.attempt().mail.reverse_path, failed.len());
-    }
+    let reports = reports(shared, config, &lease, &judged, now);
     let outcomes = judged
         .into_iter()
         .map(|Judged { number, change, report, .. }| RecipientOutcome { number, change, report })
         .collect();
-    Settlement { lease, outcomes, reports: report.into_iter().collect(), notice_sent: false }
+    Settlement { lease, outcomes, reports, notice_sent: false }
+}
+
+/// What the sender is told of this attempt: of failures, and of successes where it has asked for that (RFC 3461 §5.2).
+fn reports(shared: &Shared, config: &Config, lease: &Lease, judged: &[Judged], now: SystemTime) -> Vec<NewReport> {
+    let owed = |kind: DsnKind, is_due: fn(&Judged) -> bool| {
+        let recipients = judged.iter().filter(|judged| is_due(judged)).map(|judged| (judged.number, &judged.report));
+        wanted(lease, kind, recipients)
+    };
+    let mut reports = Vec::new();
+    let failed = owed(DsnKind::Failed, |judged| judged.change == RecipientChange::Failed);
+    if !failed.is_empty() {
+        let report = report(shared, config, lease, DsnKind::Failed, &failed, now);
+        if let Some(id) = report.as_ref().and_then(|report| report.id) {
+            log::bounced(lease.id(), id);
+            shared.metrics().dsn(metrics::DsnKind::Failed);
+        } else {
+            log::not_reported(lease.id(), &lease.attempt().mail.reverse_path, failed.len());
+        }
+        reports.extend(report);
+    }
+    let (kind, counted) = if lease.lane().is_local() {
+        (DsnKind::Delivered, metrics::DsnKind::Delivered)
+    } else {
+        (DsnKind::Relayed, metrics::DsnKind::Relayed)
+    };
+    let succeeded = owed(kind, |judged| judged.change == RecipientChange::Delivered && !judged.reports_passed_on);
+    if !succeeded.is_empty()
+        && let Some(report) = report(shared, config, lease, kind, &succeeded, now)
+    {
+        if let Some(id) = report.id {
+            log::success_reported(lease.id(), id);
+        }
+        shared.metrics().dsn(counted);
+        reports.push(report);
+    }
+    reports
+}
+
+/// Of these recipients, those whose sender wants to hear of it.
+fn wanted<'a>(
+    lease: &Lease,
+    kind: DsnKind,
+    recipients: impl Iterator<Item = (u32, &'a Report)>,
+) -> Vec<(u32, &'a Report)> {
+    let all = &lease.attempt().recipients;
+    let notify = |number| all.iter().find(|recipient| recipient.number == number)?.rcpt.parameters.notify;
+    recipients.filter(|(number, _)| kind.is_wanted(notify(*number))).collect()
 }
 
 /// Tells the sender that the message is late. Nothing is told twice, and nothing to the null reverse-path.
@@ -97,16 +145,12 @@ fn delay_notice(
 ) -> Settlement {
     let kind = DsnKind::Delayed { retry_until: lease.expires_at() };
     let never_tried = never_tried();
-    let waiting: Vec<_> = lease
-        .attempt()
-        .recipients
-        .iter()
-        .map(|recipient| {
-            let known = lease.last_report_of(recipient.number).or(trouble);
-            (recipient.number, known.unwrap_or(&never_tried))
-        })
-        .collect();
-    let report = report(shared, config, &lease, kind, &waiting, now);
+    let waiting = lease.attempt().recipients.iter().map(|recipient| {
+        let known = lease.last_report_of(recipient.number).or(trouble);
+        (recipient.number, known.unwrap_or(&never_tried))
+    });
+    let waiting = wanted(&lease, kind, waiting);
+    let report = if waiting.is_empty() { None } else { report(shared, config, &lease, kind, &waiting, now) };
     if let Some(id) = report.as_ref().and_then(|report| report.id) {
         log::delay_notice(lease.id(), id);
         shared.metrics().dsn(metrics::DsnKind::Delayed);
@@ -127,7 +171,6 @@ fn report(
     let attempt = lease.attempt();
     let sender = attempt.mail.reverse_path.mailbox()?;
     let targets = targets(config, sender)?;
-    let header = HeaderBlock::from_bytes(attempt.content.header().clone());
     let recipients: Vec<_> = attempt
         .recipients
         .iter()
@@ -137,6 +180,7 @@ fn report(
                 number: recipient.number,
                 forward_path: &recipient.rcpt.forward_path,
                 original: recipient.original.as_ref(),
+                original_recipient: recipient.rcpt.parameters.original_recipient.as_ref(),
                 report,
                 last_attempt_at: match lease.overdue() {
                     Some(_) => lease.last_attempt_at(recipient.number),
@@ -146,14 +190,17 @@ fn report(
         })
         .collect();
     let id = shared.queue().next_id();
+    let content = returned_content(kind, attempt);
     let dsn = dsn::compose(&DsnRequest {
         kind,
         id,
         reporting_mta: &config.hostname,
         message: lease.id(),
         reverse_path: sender,
+        envelope_id: attempt.mail.parameters.envelope_id.as_ref(),
         received_at: lease.received_at(),
-        header: &header,
+        header: &HeaderBlock::from_bytes(attempt.content.header().clone()),
+        content: content.as_deref(),
         recipients: &recipients,
         now,
     });
@@ -172,6 +219,21 @@ fn report(
         origin: format!("report on {}", lease.id()),
     };
     Some(NewReport { message, body: dsn.body, id: Some(id) })
+}
+
+/// The content that a report of failure returns, where the sender wants all of it back (RFC 3461 §4.3) and it is of a size
+/// that is no burden. Where it cannot be read, the header does.
+fn returned_content(kind: DsnKind, attempt: &Attempt) -> Option<Vec<u8>> {
+    let wanted = kind == DsnKind::Failed && attempt.mail.parameters.ret == Some(Ret::Full);
+    let octets = attempt.content.octets();
+    if !wanted || octets > RETURNED_OCTETS_MAX {
+        return None;
+    }
+    let mut content = Vec::new();
+    while (content.len() as u64) < octets {
+        content.extend_from_slice(&attempt.content.chunk(content.len() as u64, READ_OCTETS).ok()?);
+    }
+    Some(content)
 }
 
 /// Where mail for the sender goes.
