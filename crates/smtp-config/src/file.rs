@@ -274,6 +274,10 @@ pub struct Limits {
     pub sessions_per_client: Placed<u32>,
     /// Errors until a session is closed.
     pub errors_per_session: Placed<u32>,
+    /// Commands without a message until a session is closed.
+    pub idle_commands_per_message: Placed<u32>,
+    /// MAIL commands of one session.
+    pub transactions_per_session: Placed<u32>,
     /// Received fields that a message may have.
     pub received_hops: Placed<u32>,
     /// Aliases that may lead from one to the next.
@@ -291,6 +295,8 @@ impl Default for Limits {
             sessions: Placed::unwritten(10_000),
             sessions_per_client: Placed::unwritten(50),
             errors_per_session: Placed::unwritten(20),
+            idle_commands_per_message: Placed::unwritten(100),
+            transactions_per_session: Placed::unwritten(10_000),
             received_hops: Placed::unwritten(100),
             alias_depth: Placed::unwritten(10),
             alias_recipients: Placed::unwritten(1000),
@@ -331,6 +337,8 @@ pub struct Timeouts {
     pub command: Placed<Period>,
     /// How long the server waits for more of the mail data.
     pub data_block: Placed<Period>,
+    /// How long a session may last in all.
+    pub session: Placed<Period>,
     /// How long the handshake of TLS may take, on either side.
     pub tls_handshake: Placed<Period>,
     /// How long a proxy may take to say whom it speaks for.
@@ -346,6 +354,7 @@ impl Default for Timeouts {
         Self {
             command: Placed::unwritten(Period::seconds(300)),
             data_block: Placed::unwritten(Period::seconds(300)),
+            session: Placed::unwritten(Period::seconds(86_400)),
             tls_handshake: Placed::unwritten(Period::seconds(60)),
             proxy_header: Placed::unwritten(Period::seconds(10)),
             connect: Placed::unwritten(Period::seconds(30)),

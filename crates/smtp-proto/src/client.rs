@@ -104,7 +104,7 @@ impl ClientTimeouts {
             Timer::Hello => self.hello,
             Timer::StartTls => self.start_tls,
             Timer::Auth => self.auth,
-            Timer::Mail | Timer::Command => self.mail,
+            Timer::Mail | Timer::Command | Timer::Session => self.mail,
             Timer::Rcpt => self.rcpt,
             Timer::DataInitiation => self.data_initiation,
             Timer::DataBlock | Timer::MailData | Timer::Transmit => self.data_block,

@@ -35,6 +35,12 @@ pub struct Limits {
     pub recipients_per_message: usize,
     /// Syntax, sequence and unknown-command errors after which the server closes the session.
     pub errors_per_session: u32,
+    /// Commands that bring no message nearer (EHLO, NOOP, RSET, VRFY and the like) between one message and the next; at
+    /// the one behind it the server closes the session.
+    pub idle_commands_per_message: u32,
+    /// MAIL commands of a session, whatever becomes of them: what MAILMAX tells (RFC 9422 §4.1). At the one behind it
+    /// the server closes the session.
+    pub transactions_per_session: u32,
     /// Octets of output that may wait before no more input is taken.
     pub output_octets: usize,
     /// Octets of one reply of a server, all its lines together.
@@ -51,6 +57,8 @@ impl Default for Limits {
             message_octets: 50 * 1024 * 1024,
             recipients_per_message: 1000,
             errors_per_session: 20,
+            idle_commands_per_message: 100,
+            transactions_per_session: 10_000,
             output_octets: 64 * 1024,
             reply_octets: 16 * 1024,
             reply_lines: 128,

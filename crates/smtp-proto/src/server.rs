@@ -81,6 +81,8 @@ pub struct ServerTimeouts {
     pub start_tls: Duration,
     /// For the client to take a piece of output.
     pub transmit: Duration,
+    /// For all of the session, whatever the client does in it.
+    pub session: Duration,
 }
 
 impl Default for ServerTimeouts {
@@ -91,6 +93,7 @@ impl Default for ServerTimeouts {
             mail_data: Duration::from_mins(30),
             start_tls: Duration::from_mins(2),
             transmit: Duration::from_mins(5),
+            session: Duration::from_hours(24),
         }
     }
 }
@@ -107,6 +110,10 @@ pub struct ServerSession {
     authenticated: bool,
     lines: LineCutter,
     errors: u32,
+    /// Commands since the last message that have brought none nearer.
+    idle_commands: u32,
+    /// MAIL commands.
+    transactions: u32,
     /// The last command was refused: RCPT and DATA behind it, sent in the same group, are no errors of their own.
     behind_refusal: bool,
     /// A transaction has gone, and the caller has not been told.
@@ -115,6 +122,8 @@ pub struct ServerSession {
     writing: Writing,
     /// The last progress: timeouts count from here.
     progress: Instant,
+    /// When the session has lasted too long.
+    session_until: Instant,
 }
 
 /// What the caller does with the output that it was given.
@@ -137,7 +146,9 @@ struct Client {
 impl ServerSession {
     /// Begins a session; `tls` where TLS was there before SMTP began.
     pub fn new(config: Arc<ServerConfig>, tls: Option<TlsFacts>, now: Instant) -> Self {
+        let timeouts = &config.timeouts;
         Self {
+            session_until: now + timeouts.session,
             config,
             state: State::Opening,
             client: None,
@@ -145,6 +156,8 @@ impl ServerSession {
             authenticated: false,
             lines: LineCutter::default(),
             errors: 0,
+            idle_commands: 0,
+            transactions: 0,
             behind_refusal: false,
             reset_due: false,
             output: BytesMut::new(),
@@ -417,6 +430,8 @@ impl Session for ServerSession {
         let next = Deadline { at: self.progress + wait, reason };
         let end = self.state.mail_data_until().filter(|_| !transmitting);
         let end = end.map(|at| Deadline { at, reason: Timer::MailData });
-        end.into_iter().chain([next]).min_by_key(|deadline| deadline.at)
+        // What is leaving has its own time.
+        let last = (!transmitting).then_some(Deadline { at: self.session_until, reason: Timer::Session });
+        [Some(next), end, last].into_iter().flatten().min_by_key(|deadline| deadline.at)
     }
 }

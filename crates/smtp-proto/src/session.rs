@@ -94,6 +94,8 @@ pub enum Timer {
     Command,
     /// The peer takes no output.
     Transmit,
+    /// Server: the end of a session that has lasted too long.
+    Session,
 }
 
 impl Timer {
@@ -113,6 +115,7 @@ impl Timer {
             Self::Quit => "quit",
             Self::Command => "command",
             Self::Transmit => "transmit",
+            Self::Session => "session",
         }
     }
 }

@@ -151,7 +151,7 @@ fn replies_to_a_group_leave_in_one_piece() {
 
 #[test]
 fn a_client_that_does_not_read_is_not_read_from() {
-    let limits = Limits { output_octets: 100, ..Limits::default() };
+    let limits = Limits { output_octets: 100, idle_commands_per_message: 10_000, ..Limits::default() };
     let config = ServerConfig { limits, ..ServerConfig::new("mx.example.com".parse().unwrap()) };
     let now = Instant::now();
     let mut session = ServerSession::new(Arc::new(config), None, now);
@@ -422,4 +422,30 @@ fn holds_and_times_beyond_the_offer_are_refused() {
     ] {
         assert_eq!(dialogue(format!("MAIL FROM:<a@b> {parameter}\r\n").as_bytes()), [told], "{parameter}");
     }
+}
+
+/// RFC 5321 §7.8: whatever the client does in it.
+#[test]
+fn a_session_has_an_end_however_busy_it_is_kept() {
+    let mut config = ServerConfig::new("mx.example.com".parse().unwrap());
+    config.timeouts.session = Duration::from_mins(10);
+    let begun = Instant::now();
+    let mut session = ServerSession::new(Arc::new(config), None, begun);
+    let mut input = BytesMut::new();
+    assert_eq!(session.handle_input(begun, &mut input), Some(Event::Connected));
+    session.reply(Reply::without_status(ReplyCode::SERVICE_READY, "here"), begun).unwrap();
+    for minutes in 0..10 {
+        let now = begun + Duration::from_mins(minutes);
+        input.extend_from_slice(b"NOOP\r\n");
+        assert_eq!(session.handle_input(now, &mut input), None);
+        while session.poll_transmit(now).is_some() {}
+        while session.poll_transmit(now).is_some() {}
+        assert_eq!(session.handle_timeout(now), None);
+    }
+    let due = session.poll_timeout().unwrap();
+    assert_eq!((due.at, due.reason), (begun + Duration::from_mins(10), Timer::Session));
+    assert_eq!(session.handle_timeout(due.at), None, "the 421 leaves first");
+    assert!(session.poll_transmit(due.at).is_some_and(|octets| octets.starts_with(b"421 4.4.2 ")));
+    let closed = session.handle_input(due.at, &mut input);
+    assert_eq!(closed, Some(Event::Closed(CloseReason::Timeout(Timer::Session))));
 }

@@ -141,6 +141,10 @@ pub struct Limits {
     pub sessions: SessionLimits,
     /// Until a session is closed.
     pub errors_per_session: u32,
+    /// Without a message, until a session is closed.
+    pub idle_commands_per_message: u32,
+    /// MAIL commands of one session.
+    pub transactions_per_session: u32,
     /// That a message may have.
     pub received_hops: usize,
     /// That one address may stand for.
@@ -174,6 +178,8 @@ pub struct Timeouts {
     pub command: Duration,
     /// For more of the mail data.
     pub data_block: Duration,
+    /// For all of a session.
+    pub session: Duration,
     /// For the TLS handshake, on either side.
     pub tls_handshake: Duration,
     /// For the PROXY header.
@@ -286,6 +292,8 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
         prover.warn(limits.recipients_per_message.place(), text);
     }
     prover.positive("errors_per_session", &limits.errors_per_session);
+    prover.positive("idle_commands_per_message", &limits.idle_commands_per_message);
+    prover.positive("transactions_per_session", &limits.transactions_per_session);
     prover.positive("alias_depth", &limits.alias_depth);
     if *limits.alias_depth > local::ALIAS_DEPTH_MAX {
         prover.error(limits.alias_depth.place(), format!("`alias_depth` must be at most {}", local::ALIAS_DEPTH_MAX));
@@ -299,6 +307,8 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
             sessions_per_client: prover.positive("sessions_per_client", &limits.sessions_per_client),
         },
         errors_per_session: *limits.errors_per_session,
+        idle_commands_per_message: *limits.idle_commands_per_message,
+        transactions_per_session: *limits.transactions_per_session,
         received_hops: prover.positive("received_hops", &limits.received_hops),
         alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
     }
@@ -337,6 +347,7 @@ fn timeouts(prover: &mut Prover<'_>, timeouts: &file::Timeouts) -> Timeouts {
     Timeouts {
         command: prover.some_time("command", &timeouts.command),
         data_block: prover.some_time("data_block", &timeouts.data_block),
+        session: prover.some_time("session", &timeouts.session),
         tls_handshake: prover.some_time("tls_handshake", &timeouts.tls_handshake),
         proxy_header: prover.some_time("proxy_header", &timeouts.proxy_header),
         connect: prover.some_time("connect", &timeouts.connect),

@@ -212,6 +212,8 @@ fn set_limit(limits: &mut Limits, words: &str) -> Option<()> {
         "message_octets" => limits.message_octets = value.into(),
         "recipients_per_message" => limits.recipients_per_message = size,
         "errors_per_session" => limits.errors_per_session = value,
+        "idle_commands_per_message" => limits.idle_commands_per_message = value,
+        "transactions_per_session" => limits.transactions_per_session = value,
         "output_octets" => limits.output_octets = size,
         "reply_octets" => limits.reply_octets = size,
         "reply_lines" => limits.reply_lines = size,

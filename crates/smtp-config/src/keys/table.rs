@@ -282,6 +282,21 @@ pub const KEYS: &[Key] = &[
         text: "Commands that are refused as wrong, until the session is closed with 421.",
     },
     Key {
+        path: "limits.idle_commands_per_message",
+        value: "number of commands",
+        fallback: Value("100"),
+        example: "20",
+        text: "Commands that bring no message nearer (EHLO, NOOP, RSET, VRFY and the like), from one message to the next, until the session is \
+               closed with 421 4.7.0.",
+    },
+    Key {
+        path: "limits.transactions_per_session",
+        value: "number of transactions",
+        fallback: Value("10000"),
+        example: "1000",
+        text: "MAIL commands of one session, whatever becomes of them; at the next one the session is closed with 421 4.7.0.",
+    },
+    Key {
         path: "limits.received_hops",
         value: "number of `Received` fields",
         fallback: Value("100"),
@@ -336,6 +351,13 @@ pub const KEYS: &[Key] = &[
         fallback: Value("\"5m\""),
         example: "\"2m\"",
         text: "How long the server waits for the next command (RFC 5321 §4.5.3.2.7 asks for 5 minutes).",
+    },
+    Key {
+        path: "timeouts.session",
+        value: "duration",
+        fallback: Value("\"24h\""),
+        example: "\"1h\"",
+        text: "How long one session may last in all, however busy it is kept; then it is closed with 421 4.4.2.",
     },
     Key {
         path: "timeouts.data_block",

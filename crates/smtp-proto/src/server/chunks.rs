@@ -200,6 +200,7 @@ impl ServerSession {
         }
         let State::Chunk(chunked) = std::mem::take(&mut self.state) else { return Break(None) };
         if is_last {
+            self.idle_commands = 0;
             self.state = State::MailDataEndAsked(chunked.envelope, 0);
             return Break(Some(Event::MailDataEnd(chunked.reader.facts())));
         }

@@ -102,6 +102,7 @@ impl ServerSession {
 
     fn mail_data_end(&mut self) -> Flow {
         let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
+        self.idle_commands = 0;
         self.state = State::MailDataEndAsked(mail_data.envelope, 0);
         Break(Some(Event::MailDataEnd(mail_data.intake.unstuffer.facts())))
     }

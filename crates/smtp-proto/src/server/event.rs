@@ -119,6 +119,10 @@ pub enum CloseReason {
     Local,
     /// As many errors as the limit permits.
     TooManyErrors,
+    /// More commands than the limit permits that brought no message nearer.
+    TooManyIdleCommands,
+    /// More MAIL commands than the limit permits.
+    TooManyTransactions,
     /// There were octets in the clear behind STARTTLS (RFC 3207 §4.2).
     ClearTextAfterStartTls,
     /// An HTTP request: a browser that was made to talk to us.
@@ -135,6 +139,8 @@ impl fmt::Display for CloseReason {
             Self::Timeout(timer) => write!(f, "timeout: {timer}"),
             Self::Local => f.write_str("closed by this side"),
             Self::TooManyErrors => f.write_str("too many errors"),
+            Self::TooManyIdleCommands => f.write_str("too many commands without a message"),
+            Self::TooManyTransactions => f.write_str("too many transactions"),
             Self::ClearTextAfterStartTls => f.write_str("octets in the clear after STARTTLS"),
             Self::HttpRequest => f.write_str("HTTP request"),
             Self::MalformedChunk => f.write_str("malformed chunk size"),

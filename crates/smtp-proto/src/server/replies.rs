@@ -82,5 +82,12 @@ pub(super) const CLEAR_TEXT: Reply =
 pub(super) const HTTP: Reply = Reply::new(ReplyCode::TRANSACTION_FAILED, status(5, 5, 1), "This is an SMTP server");
 pub(super) const TOO_MANY_ERRORS: Reply =
     Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 7, 0), "closing the channel: too many errors");
+pub(super) const TOO_MANY_IDLE_COMMANDS: Reply = Reply::new(
+    ReplyCode::SERVICE_NOT_AVAILABLE,
+    status(4, 7, 0),
+    "closing the channel: too many commands without mail",
+);
+pub(super) const TOO_MANY_TRANSACTIONS: Reply =
+    Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 7, 0), "closing the channel: connect again for more mail");
 pub(super) const TIMEOUT: Reply =
     Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 4, 2), "closing the channel: timeout");

@@ -198,6 +198,12 @@ impl ServerSession {
     }
 
     fn command(&mut self, command: Command, input: &BytesMut) -> Flow {
+        if is_idle(&command) {
+            self.idle_commands += 1;
+            if self.idle_commands > self.config.limits.idle_commands_per_message {
+                return self.too_many(&replies::TOO_MANY_IDLE_COMMANDS, CloseReason::TooManyIdleCommands);
+            }
+        }
         match command {
             Command::Hello(hello) => self.hello_command(hello),
             Command::Mail(mail) => self.mail(mail),
@@ -255,6 +261,10 @@ impl ServerSession {
     }
 
     fn mail(&mut self, mail: Mail) -> Flow {
+        self.transactions += 1;
+        if self.transactions > self.config.limits.transactions_per_session {
+            return self.too_many(&replies::TOO_MANY_TRANSACTIONS, CloseReason::TooManyTransactions);
+        }
         let Some(client) = self.client.as_deref() else {
             return self.refuse_error(replies::HELLO_FIRST, Command::Mail(mail));
         };
@@ -402,9 +412,15 @@ impl ServerSession {
         if self.errors < self.config.limits.errors_per_session {
             return false;
         }
-        self.send_with_hostname(&replies::TOO_MANY_ERRORS);
-        self.end(CloseReason::TooManyErrors);
+        let _: Flow = self.too_many(&replies::TOO_MANY_ERRORS, CloseReason::TooManyErrors);
         true
+    }
+
+    /// The client has gone over a limit of the session, which ends.
+    fn too_many(&mut self, reply: &Reply, reason: CloseReason) -> Flow {
+        self.send_with_hostname(reply);
+        self.end(reason);
+        Continue(())
     }
 
     /// Queues one of the replies that begin with the server's name (RFC 5321 §4.2.2).
@@ -440,6 +456,12 @@ fn line_octets_max(limits: &Limits, input: &[u8]) -> usize {
 fn is_bdat(line: &[u8]) -> bool {
     let verb = line.split(|octet| matches!(octet, b' ' | b'\t')).next();
     verb.is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
+}
+
+/// Whether a command brings no message nearer.
+fn is_idle(command: &Command) -> bool {
+    use Command as C;
+    matches!(command, C::Hello(_) | C::Noop | C::Rset | C::Help(_) | C::Vrfy(_) | C::Expn(_) | C::Etrn(_))
 }
 
 /// Whether a command may come between the chunks of a message, or behind those that have failed.

@@ -194,11 +194,14 @@ pub(crate) fn endpoint(
         message_octets: config.limits.message_octets,
         recipients_per_message: config.limits.recipients_per_message,
         errors_per_session: config.limits.errors_per_session,
+        idle_commands_per_message: config.limits.idle_commands_per_message,
+        transactions_per_session: config.limits.transactions_per_session,
         ..Limits::default()
     };
     let timeouts = ServerTimeouts {
         command: config.timeouts.command,
         data_block: config.timeouts.data_block,
+        session: config.timeouts.session,
         start_tls: config.timeouts.tls_handshake,
         ..ServerTimeouts::default()
     };

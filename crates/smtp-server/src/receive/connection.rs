@@ -7,7 +7,7 @@ use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, 
 use smtp_proto::server::{CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
     Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass,
-    ReplyCode, ReversePath, TlsFacts,
+    ReplyCode, ReversePath, Timer, TlsFacts,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -143,10 +143,24 @@ impl Receiver {
                 () = changed(phase), if !told => continue,
             };
             match event {
-                Event::Closed(reason) => return Ok(reason),
+                Event::Closed(reason) => {
+                    self.count_limit(reason);
+                    return Ok(reason);
+                }
                 Event::StartTls => Box::pin(self.start_tls(phase)).await?,
                 event => self.answer(event).await,
             }
+        }
+    }
+
+    /// A session that went over a limit was refused its next command; its log line is that of the end.
+    fn count_limit(&self, reason: CloseReason) {
+        use CloseReason as R;
+        if matches!(
+            reason,
+            R::TooManyErrors | R::TooManyIdleCommands | R::TooManyTransactions | R::Timeout(Timer::Session)
+        ) {
+            self.shared.metrics().reject(Stage::Command, ReplyCode::SERVICE_NOT_AVAILABLE);
         }
     }
 
