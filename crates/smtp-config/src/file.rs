@@ -33,6 +33,8 @@ pub struct File {
     pub queue: Queue,
     /// `[limits]`
     pub limits: Limits,
+    /// `[extensions]`
+    pub extensions: Extensions,
     /// `[delivery]`
     pub delivery: Delivery,
     /// `[timeouts]`
@@ -301,6 +303,27 @@ impl Default for Limits {
             alias_depth: Placed::unwritten(10),
             alias_recipients: Placed::unwritten(1000),
         }
+    }
+}
+
+/// `[extensions]`: what is offered to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Extensions {
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: bool,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self { chunking: true, dsn: true, smtputf8: true, limits: true }
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Config {
     pub queue: Queue,
     /// What is too much.
     pub limits: Limits,
+    /// What is offered to clients.
+    pub extensions: file::Extensions,
     /// How much is delivered at once.
     pub delivery: Delivery,
     /// How long is waited.
@@ -245,6 +247,7 @@ impl Config {
             routes,
             queue,
             limits,
+            extensions: file.extensions,
             delivery,
             timeouts,
             admin,

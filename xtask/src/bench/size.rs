@@ -43,7 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 async fn measure(queued: usize) -> Result<String> {
     // Nobody listens there.
-    let mut server = Server::new(free_address()?, "retry = [\"1h\", \"…\"]\n")?;
+    let mut server =
+        Server::new(free_address()?, "retry = [\"1h\", \"…\"]\n[limits]\ntransactions_per_session = 1000000\n")?;
     server.start().await?;
     let before = local_mail(&server, 0).await?;
     println!("{queued} messages to a next hop that is not there");

@@ -52,6 +52,11 @@ pub const SECTIONS: &[Section] = &[
         written: "[limits]",
         text: "What is too much. What goes over a limit is refused with a precise reply, and never costs more than the limit.",
     },
+    Section {
+        path: "extensions",
+        written: "[extensions]",
+        text: "What is offered to clients in reply to EHLO, besides PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES and STARTTLS.",
+    },
     Section { path: "delivery", written: "[delivery]", text: "How much is delivered at once." },
     Section {
         path: "timeouts",

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
 use smtp_proto::server::{CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
-    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, Reply, ReplyClass,
-    ReplyCode, ReversePath, Timer, TlsFacts,
+    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, ReceiverLimits,
+    Reply, ReplyClass, ReplyCode, ReversePath, Timer, TlsFacts,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::transaction::{Incoming, Refused, Transaction};
 use super::{Endpoint, Phase, handshake, replies};
+use crate::config::Config;
 use crate::listener::SessionPermit;
 use crate::log;
 use crate::metrics::{SessionGuard, Stage, Verb};
@@ -250,16 +251,8 @@ impl Receiver {
             HelloKind::Lhlo => Verb::Lhlo,
         };
         self.shared.metrics().command(verb, ReplyCode::OK);
-        let offered = Extensions {
-            size: Some(self.shared.config().limits.message_octets),
-            pipelining: true,
-            eight_bit_mime: true,
-            smtputf8: true,
-            enhanced_status_codes: true,
-            chunking: true,
-            starttls: self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls,
-            ..Extensions::default()
-        };
+        let starttls = self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls;
+        let offered = offered(&self.shared.config(), starttls);
         self.connection.session().hello(offered, now())
     }
 
@@ -375,6 +368,27 @@ impl Receiver {
             forward_path: paths.forward,
         };
         log::refused(&self.session, refused);
+    }
+}
+
+/// What a client is offered.
+fn offered(config: &Config, starttls: bool) -> Extensions {
+    let limits = ReceiverLimits {
+        mail_max: Some(config.limits.transactions_per_session),
+        rcpt_max: u32::try_from(config.limits.recipients_per_message).ok(),
+        rcpt_domain_max: None,
+    };
+    Extensions {
+        size: Some(config.limits.message_octets),
+        pipelining: true,
+        eight_bit_mime: true,
+        smtputf8: config.extensions.smtputf8,
+        enhanced_status_codes: true,
+        chunking: config.extensions.chunking,
+        dsn: config.extensions.dsn,
+        limits: if config.extensions.limits { limits } else { ReceiverLimits::default() },
+        starttls,
+        ..Extensions::default()
     }
 }
 

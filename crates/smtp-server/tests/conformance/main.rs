@@ -163,3 +163,16 @@ async fn extensions() {
 async fn chunking() {
     hold(include_str!("cases/chunking.txt"), "").await;
 }
+
+/// RFC 3461.
+#[tokio::test]
+async fn delivery_status_notifications() {
+    hold(include_str!("cases/dsn.txt"), "").await;
+}
+
+/// Each extension can be switched off, and then its parameters and commands are unknown.
+#[tokio::test]
+async fn extensions_switched_off() {
+    let off = "[extensions]\nchunking = false\ndsn = false\nsmtputf8 = false\nlimits = false\n";
+    hold(include_str!("cases/switched_off.txt"), off).await;
+}
