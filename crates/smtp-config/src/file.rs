@@ -1,6 +1,7 @@
 //! The tables of the file. What each key means, and its default in words, stands in [`KEYS`](crate::KEYS), which the
 //! tests hold against these structs; what the code does is said by the `Default` of each.
 
+mod auth;
 mod retry;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Size, words};
 
+pub use auth::Auth;
 pub use retry::Retry;
 
 /// The whole file.
@@ -43,6 +45,8 @@ pub struct File {
     pub admin: Admin,
     /// `[submit]`
     pub submit: Submit,
+    /// `[auth]`
+    pub auth: Auth,
     /// `[log]`
     pub log: Log,
 }

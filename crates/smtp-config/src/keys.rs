@@ -1,6 +1,7 @@
 //! Every key of the file with what there is to say about it, in one place: for the reference, for the check of
 //! unknown keys, and for the tests that hold it against the structs of [`file`](crate::file).
 
+mod auth;
 mod sections;
 mod table;
 
@@ -10,7 +11,9 @@ use crate::source::Misplaced;
 use crate::suggest::nearest;
 
 pub use sections::SECTIONS;
-pub use table::KEYS;
+
+/// The keys; those of one section in the order of the reference.
+pub const KEYS: &[Key] = &joined();
 
 /// A table of the file.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,20 @@ pub enum Fallback {
     Value(&'static str),
     /// No one value: what happens then, in words.
     Otherwise(&'static str),
+}
+
+/// The keys of all files beside this one.
+const fn joined() -> [Key; table::KEYS.len() + auth::KEYS.len()] {
+    let mut all = [table::KEYS[0]; table::KEYS.len() + auth::KEYS.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = match index.checked_sub(table::KEYS.len()) {
+            None => table::KEYS[index],
+            Some(behind) => auth::KEYS[behind],
+        };
+        index += 1;
+    }
+    all
 }
 
 impl Key {

@@ -36,4 +36,6 @@ pub use problem::{Problem, Problems};
 pub use reference::reference;
 pub use source::{LoadError, ReadError, SOURCE_OCTETS_MAX, Source};
 pub use users::{UserEntry, Users};
-pub use value::{FileMode, Host, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Scheme, Size, ValueError};
+pub use value::{
+    FileMode, Hidden, Host, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Scheme, Size, ValueError,
+};

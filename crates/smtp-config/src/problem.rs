@@ -37,6 +37,26 @@ impl Problem {
         Self { path: path.to_owned(), place: Some(Place::find(text, span)), message }
     }
 
+    /// The same without what the line says: only headings and addresses are shown, of other lines the key.
+    pub(crate) fn without_values(mut self) -> Self {
+        let Some(place) = &mut self.place else { return self };
+        let line = place.excerpt.trim_start();
+        let values = line.matches('=').count();
+        if line.starts_with('[') && values == 0 || line.starts_with("addresses") && values == 1 {
+            return self;
+        }
+        let key = line.split_once('=').map_or("", |(key, _)| key.trim_end()).to_owned();
+        place.excerpt = if key.is_empty() { "…".to_owned() } else { format!("{key} = …") };
+        (place.caret_offset, place.caret_width) = (0, key.chars().count().max(1));
+        // The parser repeats a value of a wrong type.
+        if let Some((_, expected)) =
+            self.message.rsplit_once("expected ").filter(|(before, _)| before.contains('`') || before.contains('"'))
+        {
+            self.message = format!("expected {expected}");
+        }
+        self
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -126,6 +146,11 @@ impl Problems {
     /// `Ok` if `problems` is empty.
     pub fn check(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() { Ok(()) } else { Err(Self(problems)) }
+    }
+
+    /// The same without what the lines say, where that may be a password.
+    pub(crate) fn without_values(self) -> Self {
+        Self(self.0.into_iter().map(Problem::without_values).collect())
     }
 
     /// Each one.

@@ -22,7 +22,7 @@ pub fn reference() -> String {
 fn introduction() -> String {
     format!(
         "# The configuration file\n\n\
-         <!-- Made by `cargo xtask docs` from crates/smtp-config/src/keys/table.rs: edit there. -->\n\n\
+         <!-- Made by `cargo xtask docs` from crates/smtp-config/src/keys: edit there. -->\n\n\
          One TOML file: the one that `--config` names, else the one that `${ENVIRONMENT_VARIABLE}` names, else `{DEFAULT_PATH}`. \
          `smtp-server check` says whether it can be used, and where it is wrong. An unknown key is an error. What is left out has the \
          default given here.\n\n\

@@ -20,6 +20,7 @@ pub const SOURCE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 pub struct Source {
     path: PathBuf,
     text: String,
+    hides_values: bool,
 }
 
 /// Why a file could not be read.
@@ -69,7 +70,7 @@ pub enum LoadError {
 impl Source {
     /// A text that is at hand already, as if it had been read from `path`.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self { path: path.into(), text: text.into(), hides_values: false }
     }
 
     /// Reads the file at `path`.
@@ -84,7 +85,7 @@ impl Source {
             return Err(ReadError::TooLong { path });
         }
         match String::from_utf8(octets) {
-            Ok(text) => Ok(Self { path, text }),
+            Ok(text) => Ok(Self::new(path, text)),
             Err(error) => {
                 let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
                 let line = valid.split(|&octet| octet == b'\n').count();
@@ -106,7 +107,13 @@ impl Source {
     /// # Errors
     /// The first thing that is wrong.
     pub fn users(&self) -> Result<Users, Problems> {
-        self.toml(Users::unknown_keys)
+        self.toml(Users::unknown_keys).map_err(Problems::without_values)
+    }
+
+    /// The same, whose problems show no values: for a file that has secrets in it, such as the users file.
+    #[must_use]
+    pub fn hiding_values(self) -> Self {
+        Self { hides_values: true, ..self }
     }
 
     /// Where it came from.
@@ -127,6 +134,9 @@ impl Source {
     /// Something that is wrong with the octets `place` of the text, or with the file as a whole.
     pub fn problem(&self, place: Option<Range<usize>>, message: impl Into<String>) -> Problem {
         match place {
+            Some(span) if self.hides_values => {
+                Problem::at(&self.path, &self.text, span, message.into()).without_values()
+            }
             Some(span) => Problem::at(&self.path, &self.text, span, message.into()),
             None => Problem::of_file(&self.path, message),
         }

@@ -7,9 +7,9 @@ use toml::de::{DeTable, DeValue};
 
 use crate::source::Misplaced;
 use crate::suggest::nearest;
-use crate::value::Placed;
+use crate::value::{Hidden, Placed};
 
-const USER_KEYS: [&str; 1] = ["addresses"];
+const USER_KEYS: [&str; 3] = ["addresses", "password", "scram_sha_256"];
 
 /// The users file as written:
 ///
@@ -17,7 +17,10 @@ const USER_KEYS: [&str; 1] = ["addresses"];
 /// [alice]
 /// addresses = ["alice@example.com", "a.smith@example.com"]
 ///
-/// [bob]                       # bob at each local domain
+/// password = "$argon2id$v=19$…"            # both made by `smtpctl encrypt`
+/// scram_sha_256 = "SCRAM-SHA-256$4096:…"
+///
+/// [bob]                       # bob at each local domain; cannot log in
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -29,6 +32,10 @@ pub struct Users(pub BTreeMap<Placed<String>, UserEntry>);
 pub struct UserEntry {
     /// The addresses whose mail ends in the user's mailbox. Left out: the user's name at each local domain.
     pub addresses: Option<Vec<Placed<String>>>,
+    /// The hash of the password. Left out: the user cannot log in.
+    pub password: Option<Hidden>,
+    /// The keys of the password for SCRAM-SHA-256.
+    pub scram_sha_256: Option<Hidden>,
 }
 
 impl Users {
@@ -51,3 +58,6 @@ impl Users {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

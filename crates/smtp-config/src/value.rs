@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::ops::{Deref, Range};
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 
 pub use next_hop::{Host, LmtpAddress, NextHopUrl, Scheme};
 pub use period::Period;
@@ -86,6 +87,24 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
         let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
         let place = Some(spanned.span());
         Ok(Self { value: spanned.into_inner(), place })
+    }
+}
+
+/// Text that nobody should see: `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden(…)")
     }
 }
 

@@ -52,25 +52,27 @@ fn the_users_file_has_a_table_for_each_user() {
 
 #[test]
 fn an_unknown_key_of_a_user_is_shown_with_what_was_meant() {
-    let problems = Source::new("users.toml", "[alice]\nadresses = [\"a@b\"]\npassword = \"x\"\n").users().unwrap_err();
+    let problems = Source::new("users.toml", "[alice]\nadresses = [\"a@b\"]\npassword = \"x\"\npasword = \"s3cret\"\n")
+        .users()
+        .unwrap_err();
     assert_eq!(
         problems.to_string(),
         "users.toml:2:1: unknown key `adresses` in [alice]; did you mean `addresses`?\n  \
            |\n\
-         2 | adresses = [\"a@b\"]\n  \
+         2 | adresses = …\n  \
            | ^^^^^^^^\n\
-         users.toml:3:1: unknown key `password` in [alice]\n  \
+         users.toml:4:1: unknown key `pasword` in [alice]; did you mean `password`?\n  \
            |\n\
-         3 | password = \"x\"\n  \
-           | ^^^^^^^^"
+         4 | pasword = …\n  \
+           | ^^^^^^^"
     );
     let problems = Source::new("users.toml", "alice = 1").users().unwrap_err();
     assert_eq!(
         problems.to_string(),
-        "users.toml:1:9: invalid type: integer `1`, expected a table\n  \
+        "users.toml:1:9: expected a table\n  \
            |\n\
-         1 | alice = 1\n  \
-           |         ^"
+         1 | alice = …\n  \
+           | ^^^^^"
     );
 }
 

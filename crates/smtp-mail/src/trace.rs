@@ -27,6 +27,8 @@ pub struct Received<'a> {
     pub by: &'a str,
     /// SMTPUTF8 was asked for (RFC 6531).
     pub smtputf8: bool,
+    /// The client has logged in: its address and name are nobody else's affair, and are left out.
+    pub authenticated: bool,
     /// How the connection was protected.
     pub tls: Option<&'a TlsFacts>,
     /// The id of the message.
@@ -61,6 +63,9 @@ impl Received<'_> {
 
     /// `From-domain`: the client's name where it is one, else its address, with what was said as a comment.
     fn write_from(&self, field: &mut String) -> std::fmt::Result {
+        if self.authenticated {
+            return field.write_str("localhost");
+        }
         let literal = self.address.map(AddressLiteral);
         let said = self.hello.map(|hello| &hello.name);
         match (said.and_then(|name| name.domain()), literal) {
@@ -89,11 +94,15 @@ impl Received<'_> {
             Some(HelloKind::Helo) => "SMTP",
             Some(HelloKind::Lhlo) if secure => "LMTPS",
             Some(HelloKind::Lhlo) => "LMTP",
-            Some(HelloKind::Ehlo) => match (self.smtputf8, secure) {
-                (true, true) => "UTF8SMTPS",
-                (true, false) => "UTF8SMTP",
-                (false, true) => "ESMTPS",
-                (false, false) => "ESMTP",
+            Some(HelloKind::Ehlo) => match (self.smtputf8, secure, self.authenticated) {
+                (true, true, true) => "UTF8SMTPSA",
+                (true, true, false) => "UTF8SMTPS",
+                (true, false, true) => "UTF8SMTPA",
+                (true, false, false) => "UTF8SMTP",
+                (false, true, true) => "ESMTPSA",
+                (false, true, false) => "ESMTPS",
+                (false, false, true) => "ESMTPA",
+                (false, false, false) => "ESMTP",
             },
             None => "local",
         }

@@ -6,10 +6,12 @@
 //! - [`relay`] says who may send to where. What it does not allow is refused: there is no other way out of this server.
 //! - [`recipients`] says who a local address is: users, aliases, tags, catch-all.
 //! - [`LocalSenders`] says which reverse-paths a user of this machine may use, and [`rate`] how often.
+//! - [`guard`] says who has failed to log in too often.
 //! - [`aliases`] reads the aliases file in the syntax of sendmail.
 
 pub mod aliases;
 mod facts;
+pub mod guard;
 mod network;
 mod policy;
 pub mod rate;
@@ -18,7 +20,7 @@ pub mod relay;
 mod senders;
 mod verdict;
 
-pub use facts::{Facts, Service};
+pub use facts::{Facts, LoginState, Service};
 pub use network::{Network, NetworkError};
 pub use policy::Policy;
 pub use recipients::{LocalRecipients, Resolution};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use smtp_proto::{Domain, EnhancedStatus, ForwardPath, LocalPart, Mailbox, Rcpt, Reply, ReplyCode};
 
-use crate::facts::{Facts, Service};
+use crate::facts::{Facts, LoginState, Service};
 use crate::recipients::{Expansion, LocalRecipients, Resolution, Target};
 use crate::relay::{Denied, Relay};
 use crate::verdict::Verdict;
@@ -13,6 +13,12 @@ const NOT_A_CLIENT: Reply = Reply::new(
     ReplyCode::MAILBOX_UNAVAILABLE,
     EnhancedStatus::new(5, 7, 1),
     "This service is for the clients of this network only",
+);
+/// RFC 4954 §6.
+const LOG_IN_FIRST: Reply = Reply::new(
+    ReplyCode::MUST_DO_FIRST,
+    EnhancedStatus::new(5, 7, 0),
+    "Authentication required: log in first, under TLS",
 );
 const UNKNOWN: Reply = Reply::new(ReplyCode::MAILBOX_UNAVAILABLE, EnhancedStatus::new(5, 1, 1), "No such user here");
 const RELAY_DENIED: Reply =
@@ -57,12 +63,12 @@ impl Policy {
         self.local.as_ref()
     }
 
-    /// MAIL: submission is for the client networks and the users of this machine, until people can log in (RFC 6409 §4.3).
+    /// MAIL: submission is for those who have logged in, the client networks and the users of this machine (RFC 6409 §4.3).
     pub fn mail(&self, facts: &Facts) -> Verdict {
+        let is_stranger = facts.client.is_some_and(|client| !self.relay.trusts(client)) && !facts.is_logged_in();
         match facts.service {
-            Service::Submission if facts.client.is_some_and(|client| !self.relay.trusts(client)) => {
-                Verdict::Refuse(NOT_A_CLIENT)
-            }
+            Service::Submission if is_stranger && facts.login == LoginState::Missing => Verdict::Refuse(LOG_IN_FIRST),
+            Service::Submission if is_stranger => Verdict::Refuse(NOT_A_CLIENT),
             Service::Mx | Service::Submission => Verdict::Accept(()),
         }
     }
@@ -84,7 +90,9 @@ impl Policy {
         let Some(mailbox) = self.remote_mailbox(path) else {
             return Verdict::Refuse(naming(UNKNOWN, path));
         };
-        let Some(client) = facts.client else { return Verdict::Accept(Expansion::of(Target::Mailbox(mailbox))) };
+        let Some(client) = facts.client.filter(|_| !facts.is_logged_in()) else {
+            return Verdict::Accept(Expansion::of(Target::Mailbox(mailbox)));
+        };
         match self.relay.decide(client, &mailbox) {
             Ok(()) => Verdict::Accept(Expansion::of(Target::Mailbox(mailbox))),
             Err(Denied::NotAllowed) => Verdict::Refuse(relay_denied(path, client)),

@@ -222,6 +222,17 @@ impl LocalRecipients {
         }
     }
 
+    /// Whether mail for this address ends with that user, or with others too: then it is one that the user may send under.
+    pub fn reaches(&self, mailbox: &Mailbox, user: &LocalUser) -> bool {
+        match self.resolve(&ForwardPath::Mailbox(mailbox.clone())) {
+            Resolution::Targets(expansion) => expansion.targets.iter().any(|target| match target {
+                Target::User(found) => found == user,
+                Target::Mailbox(_) => false,
+            }),
+            _ => false,
+        }
+    }
+
     /// Who a target of the configuration is: that of `[local] postmaster` or `catch_all`, or of an alias.
     pub fn resolve_target(&self, target: &AliasTarget) -> Resolution {
         expand::target(self, target)

@@ -72,6 +72,8 @@ impl ReplyCode {
     pub const ACCEPTS_NO_MAIL: Self = Self(521);
     /// 530: something must come first, such as STARTTLS (RFC 3207 §4).
     pub const MUST_DO_FIRST: Self = Self(530);
+    /// 535: the credentials are not right (RFC 4954 §6).
+    pub const CREDENTIALS_INVALID: Self = Self(535);
     /// 550: mailbox unavailable.
     pub const MAILBOX_UNAVAILABLE: Self = Self(550);
     /// 551: user not local.

@@ -88,6 +88,9 @@ fn facts(config: &Config, now: SystemTime) -> Vec<(&'static str, Vec<String>)> {
     let mut facts = vec![("hostname", vec![config.hostname.clone()]), ("listeners", listeners.collect())];
     facts.push(("certificates", certificates(config, now)));
     facts.push(("local", local(config)));
+    if config.credentials.is_for_people() {
+        facts.push(("log-in", vec![log_in(config)]));
+    }
     facts.push(("relay", relay(config)));
     facts.push(("next hops", next_hops(config)));
     facts.push(("queue", vec![config.queue.directory.display().to_string()]));
@@ -149,6 +152,17 @@ fn local(config: &Config) -> Vec<String> {
         lines.push(format!("postmaster is {}", targets.collect::<Vec<_>>().join(", ")));
     }
     lines
+}
+
+fn log_in(config: &Config) -> String {
+    let credentials = &config.credentials;
+    let (noun, people) = (if credentials.people() == 1 { "user" } else { "users" }, credentials.people());
+    let mechanisms = if credentials.has_scram() {
+        "SCRAM-SHA-256, PLAIN, LOGIN"
+    } else {
+        "PLAIN, LOGIN (SCRAM-SHA-256 when everybody has `scram_sha_256`)"
+    };
+    format!("{people} {noun}, by {mechanisms}")
 }
 
 fn relay(config: &Config) -> Vec<String> {

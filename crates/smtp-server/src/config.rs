@@ -3,6 +3,7 @@
 //! What cannot be used is a [`Problem`] at its place in the file, and all of them are told at once. What can be used but will
 //! surprise somebody is a warning. Nothing is opened or made here: that is the daemon's part, so that `check` can run beside it.
 
+mod auth;
 mod hops;
 mod listeners;
 mod local;
@@ -26,6 +27,7 @@ use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
 use crate::certificates::{Certificates, TlsTerms};
+use crate::credentials::Credentials;
 use crate::listener::SessionLimits;
 use crate::local_socket::SocketConfig;
 use crate::metrics::Service;
@@ -52,6 +54,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Who may send what to whom.
     pub policy: Policy,
+    /// Who may log in.
+    pub credentials: Credentials,
     /// Where the mail of each user is put; none without `[local]`.
     pub mailboxes: Option<Mailboxes>,
     /// Where other mail goes.
@@ -217,9 +221,13 @@ impl Config {
         let hostname = hostname(&mut prover, file);
         let limits = limits(&mut prover, &file.limits);
         let certificates = listeners::certificates(&mut prover, &file.tls, hostname.as_ref());
-        let listeners = listeners::listeners(&mut prover, file);
         let name = hostname.as_ref().map_or("", DomainName::as_str);
-        let local = file.local.as_ref().and_then(|local| local::local(&mut prover, local, &file.limits, name));
+        let mut credentials = auth::credentials(&mut prover, &file.auth);
+        let local = file
+            .local
+            .as_ref()
+            .and_then(|local| local::local(&mut prover, local, &file.limits, name, &mut credentials));
+        let listeners = listeners::listeners(&mut prover, file, credentials.is_for_people());
         let relay = listeners::relay(&mut prover, file, &listeners);
         let authorities = file.tls.authorities.as_ref().and_then(|path| hops::authorities(&mut prover, path));
         let routes = hops::routes(&mut prover, file);
@@ -243,6 +251,7 @@ impl Config {
             authorities,
             listeners,
             policy: Policy::new(Domain::Name(hostname), relay, recipients),
+            credentials,
             mailboxes,
             routes,
             queue,

@@ -5,6 +5,7 @@ pub mod certificates;
 pub mod check;
 pub mod config;
 pub mod control;
+pub mod credentials;
 pub mod daemon;
 mod deliveries;
 pub mod demo;

@@ -20,8 +20,9 @@ pub use self::daemon::{
     queue_opened, queue_unavailable, reload_failed, reloaded, session_refused, started, stopped,
 };
 pub use self::event::{
-    Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, bounced, closed, connected,
-    delay_notice, proxy_refused, received, refused, success_reported, tls_established, tls_failed, turned_away,
+    Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, authenticated, authentication_failed,
+    bounced, closed, connected, delay_notice, proxy_refused, received, refused, success_reported, tls_established,
+    tls_failed, turned_away,
 };
 pub use self::layer::{LogError, LogLayer, flush, install};
 pub use self::output::LineQueue;

@@ -24,12 +24,12 @@ use prometheus_client::registry::{Registry, Unit};
 use smtp_proto::{ReplyCode, TlsFacts};
 
 pub use self::label::{
-    AttemptResult, Cipher, Class, DeliveryClass, Direction, DsnKind, KeyExchange, ProxyRefusal, QueueState,
-    ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
+    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, KeyExchange,
+    ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
 };
 use self::label::{
-    ByCertificate, ByClass, ByCommand, ByDelivery, ByKind, ByProxyRefusal, ByReject, ByReload, ByService, ByState,
-    ByTls, ByTlsFailure, YesNo,
+    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByKind, ByProxyRefusal, ByReject, ByReload, ByService,
+    ByState, ByTls, ByTlsFailure, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -60,6 +60,7 @@ struct Inner {
     proxy_refusals: Family<ByProxyRefusal, Counter>,
     tls: Family<ByTls, Counter>,
     tls_failures: Family<ByTlsFailure, Counter>,
+    auth: Family<ByAuth, Counter>,
     received_messages: Family<ByService, Counter>,
     received_octets: Counter,
     attempts: Family<ByClass, Gauge>,
@@ -150,6 +151,11 @@ impl Metrics {
             verified: YesNo(verified),
         };
         self.inner.tls.get_or_create(&labels).inc();
+    }
+
+    /// Counts an exchange of AUTH that has ended.
+    pub fn auth(&self, mechanism: AuthMechanism, result: AuthResult) {
+        self.inner.auth.get_or_create(&ByAuth { mechanism, result }).inc();
     }
 
     /// Counts a TLS handshake that failed.
@@ -272,6 +278,7 @@ impl Inner {
             proxy_refusals: Family::default(),
             tls: Family::default(),
             tls_failures: Family::default(),
+            auth: Family::default(),
             received_messages: Family::default(),
             received_octets: Counter::default(),
             attempts: Family::default(),
@@ -302,6 +309,7 @@ impl Inner {
         registry.register("proxy_refusals", help, self.proxy_refusals.clone());
         registry.register("tls", "TLS handshakes finished", self.tls.clone());
         registry.register("tls_failures", "TLS handshakes failed", self.tls_failures.clone());
+        registry.register("auth", "Exchanges of AUTH that ended, by mechanism and result", self.auth.clone());
         registry.register("messages_received", "Messages made durable and accepted", self.received_messages.clone());
         let help = "Content of the messages accepted";
         registry.register_with_unit("received", help, Unit::Bytes, self.received_octets.clone());
@@ -352,6 +360,11 @@ impl Inner {
         }
         for &reason in ProxyRefusal::ALL {
             self.proxy_refusals.get_or_create_owned(&ByProxyRefusal { reason });
+        }
+        for &mechanism in AuthMechanism::ALL {
+            for &result in AuthResult::ALL {
+                self.auth.get_or_create_owned(&ByAuth { mechanism, result });
+            }
         }
         for &reason in TlsFailure::ALL {
             self.tls_failures.get_or_create_owned(&ByTlsFailure { dir: Direction::In, reason });

@@ -4,8 +4,10 @@
 //! durable. Who may send what to whom is decided by smtp-policy.
 
 mod arrival;
+mod auth;
 mod connection;
 mod handshake;
+mod offer;
 mod replies;
 mod transaction;
 

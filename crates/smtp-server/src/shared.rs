@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use smtp_client::{ClientSettings, ClientTls};
 use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{MessageId, Report};
+use smtp_policy::guard::LoginGuard;
 use smtp_policy::rate::Rates;
 use smtp_proto::{ForwardPath, HelloName, ReversePath};
 use smtp_queue::Queue;
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     /// The messages of each user of this machine, by user id.
     pub(crate) submitted: Mutex<Rates<u32>>,
+    /// Who has failed to log in too often. It outlives reloads.
+    pub(crate) login_guard: Mutex<LoginGuard>,
     config: ArcSwap<Config>,
     deliverer: ArcSwap<Deliverer>,
     watchers: broadcast::Sender<Arc<Attempted>>,
@@ -59,6 +62,7 @@ impl Shared {
             control,
             sessions: Arc::default(),
             submitted: Mutex::default(),
+            login_guard: Mutex::default(),
             config: ArcSwap::new(config),
             deliverer,
             watchers,

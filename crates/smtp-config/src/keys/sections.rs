@@ -28,8 +28,9 @@ pub const SECTIONS: &[Section] = &[
     Section {
         path: "listener",
         written: "[[listener]]",
-        text: "One section a service and the addresses that it is given on. Without any: `mx` on port 25 of all addresses; without `[local]`: \
-               `submission` on port 25 of the loopback addresses.",
+        text: "One section a service and the addresses that it is given on. Without any: `mx` on port 25 of all addresses, and with \
+               a certificate and people who can log in `submission` on 587 and 465; without `[local]`: `submission` on port 25 of the \
+               loopback addresses.",
     },
     Section {
         path: "relay",
@@ -70,6 +71,12 @@ pub const SECTIONS: &[Section] = &[
         text: "Mail from programs of this machine, by `sendmail` and everything that calls it. The kernel tells the server which user a \
                program runs as; such mail may go to anywhere, without a password.\n\n\
                While the server is down `sendmail` leaves messages in the maildrop, and the server takes them from there.",
+    },
+    Section {
+        path: "auth",
+        written: "[auth]",
+        text: "Who has a password in the users file can log in (AUTH, RFC 4954) on `submission` listeners, under TLS, and send to anywhere under \
+               the own addresses. The mechanisms are PLAIN and LOGIN, and SCRAM-SHA-256 where everybody who has a password has SCRAM keys too.",
     },
     Section { path: "log", written: "[log]", text: "Written to standard error, one line an event." },
 ];

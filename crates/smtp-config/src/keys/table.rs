@@ -1,10 +1,10 @@
-//! The keys of the file.
+//! The keys of the file, but for those that have a file of their own.
 
 use crate::keys::Fallback::{Otherwise, Required, Value};
 use crate::keys::Key;
 
 /// The keys, in the order of the reference.
-pub const KEYS: &[Key] = &[
+pub(super) const KEYS: &[Key] = &[
     Key {
         path: "hostname",
         value: "domain name",
@@ -65,7 +65,8 @@ pub const KEYS: &[Key] = &[
         fallback: Otherwise("no users"),
         example: "\"users.toml\"",
         text: "The users file: TOML, one table a user. `[alice]` with `addresses = [\"alice@example.com\"]` gives alice the mail of that \
-               address; without `addresses` it is alice at each local domain.",
+               address; without `addresses` it is alice at each local domain. With `password` (and `scram_sha_256`), as `smtpctl encrypt` prints them, \
+               alice can log in, by name or by one of the addresses. Hashes of bcrypt (`$2b$`) and sha-crypt (`$5$`, `$6$`) are taken too.",
     },
     Key {
         path: "local.aliases",
@@ -118,9 +119,9 @@ pub const KEYS: &[Key] = &[
         value: "`mx`, `submission`, `lmtp`",
         fallback: Required,
         example: "\"mx\"",
-        text: "`mx` takes mail from other servers. `submission` takes mail from the programs of people (RFC 6409), from the client networks \
-               only, and adds `Message-ID` and `Date` where they are missing. `lmtp` takes mail from a server in front of this one, by the \
-               rules of `mx` and with an answer for each recipient (RFC 2033); never on port 25.",
+        text: "`mx` takes mail from other servers. `submission` takes mail from the programs of people (RFC 6409): from those who have \
+               logged in and from the client networks, and adds `Message-ID` and `Date` where they are missing. `lmtp` takes mail from a \
+               server in front of this one, by the rules of `mx` and with an answer for each recipient (RFC 2033); never on port 25.",
     },
     Key {
         path: "listener.addresses",

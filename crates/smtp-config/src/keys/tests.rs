@@ -6,7 +6,7 @@ use serde::forward_to_deserialize_any;
 
 use super::*;
 use crate::file::{
-    Admin, Certificate, Deliver, Delivery, Extensions, File, Limits, Listener, Local, Log, Queue, Relay, Route,
+    Admin, Auth, Certificate, Deliver, Delivery, Extensions, File, Limits, Listener, Local, Log, Queue, Relay, Route,
     SmartHost, Submit, Timeouts, Tls,
 };
 use crate::{Source, reference};
@@ -62,6 +62,7 @@ fn every_key_of_the_structs_has_its_text_and_no_other_has() {
         ("timeouts", fields::<Timeouts>()),
         ("admin", fields::<Admin>()),
         ("submit", fields::<Submit>()),
+        ("auth", fields::<Auth>()),
         ("log", fields::<Log>()),
     ];
     for (section, fields) in &structs {

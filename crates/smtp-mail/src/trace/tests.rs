@@ -25,6 +25,7 @@ fn received(hello: &Hello) -> Received<'_> {
         name: None,
         by: "mx.example.org",
         smtputf8: false,
+        authenticated: false,
         tls: None,
         id: "0123456789ABC".parse().unwrap(),
         recipient: None,
@@ -93,6 +94,17 @@ fn transmission_types() {
     assert_eq!(with(HelloKind::Ehlo, None, true), "UTF8SMTP");
     assert_eq!(with(HelloKind::Lhlo, Some(&tls), false), "LMTPS");
     assert_eq!(with(HelloKind::Lhlo, None, false), "LMTP");
+}
+
+/// RFC 3848; where from is nobody's affair.
+#[test]
+fn who_has_logged_in_is_not_told_where_from() {
+    let (tls, hello) = (tls(), hello(HelloKind::Ehlo, "laptop.home.example"));
+    let field = text(&Received { authenticated: true, tls: Some(&tls), ..received(&hello) });
+    assert!(field.starts_with("Received: from localhost\r\n\tby mx.example.org with ESMTPSA\r\n"), "{field}");
+    assert!(!field.contains("192.0.2.1") && !field.contains("laptop"), "{field}");
+    let in_utf8 = Received { authenticated: true, smtputf8: true, tls: None, ..received(&hello) };
+    assert_eq!(in_utf8.protocol(), "UTF8SMTPA");
 }
 
 #[test]

@@ -96,6 +96,16 @@ impl ScramKeys {
         }
     }
 
+    /// A seed for [`ScramKeys::decoy`], made once for a server's life.
+    ///
+    /// # Panics
+    /// When the system has no random octets.
+    pub fn decoy_seed() -> [u8; 32] {
+        let mut seed = [0; 32];
+        rand::fill(&mut seed).expect("the system gives random octets");
+        seed
+    }
+
     /// The keys as they are written into a users file.
     pub fn expose(&self) -> String {
         let Self { iterations, salt, stored_key, server_key } = self;

@@ -16,6 +16,7 @@ use crate::certificates::{CertificateError, CertificateFiles, Certificates};
 use crate::metrics::Service;
 
 const SMTP_PORT: u16 = 25;
+const SUBMISSION_PORT: u16 = 587;
 const SUBMISSIONS_PORT: u16 = 465;
 
 /// The certificates, each loaded and found to have the right key.
@@ -66,10 +67,10 @@ fn with_cause(error: &CertificateError) -> String {
 }
 
 /// Where to listen: what is written, or what stands in for it.
-pub(super) fn listeners(prover: &mut Prover<'_>, file: &File) -> Vec<Listener> {
+pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, has_people: bool) -> Vec<Listener> {
     let has_certificates = !file.tls.certificates.is_empty();
     if file.listener.is_empty() {
-        return default_listeners(file.local.is_some(), has_certificates);
+        return default_listeners(file.local.is_some(), has_certificates, has_people);
     }
     let mut seen = HashSet::new();
     let mut listeners = Vec::new();
@@ -109,21 +110,29 @@ fn service(service: file::Service) -> Service {
     }
 }
 
-fn default_listeners(has_local: bool, has_certificates: bool) -> Vec<Listener> {
+/// People log in under TLS, so that without a certificate there is nothing for them.
+fn default_listeners(has_local: bool, has_certificates: bool, has_people: bool) -> Vec<Listener> {
     let (service, addresses): (_, [IpAddr; 2]) = if has_local {
         (Service::Mx, [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()])
     } else {
         (Service::Submission, [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()])
     };
     let tls = if has_certificates { ListenerTls::Starttls } else { ListenerTls::None };
-    let listener = |address| Listener {
-        service,
-        address: SocketAddr::new(address, SMTP_PORT),
-        tls,
-        proxy_from: Arc::default(),
-        by_default: true,
+    let on = |service, port, tls| {
+        addresses.map(|address| Listener {
+            service,
+            address: SocketAddr::new(address, port),
+            tls,
+            proxy_from: Arc::default(),
+            by_default: true,
+        })
     };
-    addresses.map(listener).to_vec()
+    let mut listeners = on(service, SMTP_PORT, tls).to_vec();
+    if has_people && has_certificates {
+        listeners.extend(on(Service::Submission, SUBMISSION_PORT, ListenerTls::Starttls));
+        listeners.extend(on(Service::Submission, SUBMISSIONS_PORT, ListenerTls::Implicit));
+    }
+    listeners
 }
 
 fn listener_tls(

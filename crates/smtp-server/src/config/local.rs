@@ -11,8 +11,10 @@ use smtp_policy::aliases::{AliasTarget, Aliases};
 use smtp_policy::recipients::{Dropped, ExpansionLimits, LocalRules, Resolution};
 use smtp_proto::{Domain, ForwardPath, LocalPart, Mailbox};
 
+use super::auth;
 use super::prover::Prover;
 use super::{Mailboxes, hops};
+use crate::credentials::Credentials;
 
 /// How deep aliases may be allowed to go: each step is a step of recursion.
 pub(super) const ALIAS_DEPTH_MAX: u32 = 100;
@@ -31,6 +33,7 @@ pub(super) fn local(
     local: &Placed<file::Local>,
     limits: &file::Limits,
     hostname: &str,
+    credentials: &mut Credentials,
 ) -> Option<Local> {
     let domains = domains(prover, local);
     let users = match &local.users {
@@ -56,6 +59,7 @@ pub(super) fn local(
     let (users_source, users) = users?;
     let (aliases_source, aliases) = aliases?;
     let maildir_users = add_users(prover, &users_source, &users, &mut recipients, domains.first());
+    auth::add_users(prover, &users_source, &users, &domains, credentials);
     let mailboxes = mailboxes(prover, local, hostname, maildir_users);
     if let Some(Mailboxes::Maildirs(maildirs)) = &mailboxes {
         check_maildirs(prover, &users_source, &users, maildirs);
@@ -122,7 +126,7 @@ fn separator(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<char> 
 
 fn users(prover: &mut Prover<'_>, source: Source) -> Option<(Source, Users)> {
     match source.users() {
-        Ok(users) => Some((source, users)),
+        Ok(users) => Some((source.hiding_values(), users)),
         Err(problems) => {
             problems.into_iter().for_each(|problem| prover.error_elsewhere(problem));
             None

@@ -19,6 +19,11 @@ impl<'a> Prover<'a> {
         Self { source, problems: Vec::new(), warnings: Vec::new() }
     }
 
+    /// Whether something was found already.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// The warnings, or the problems if there are any.
     pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
         Problems::check(self.problems)?;

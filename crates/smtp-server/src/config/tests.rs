@@ -3,6 +3,8 @@ use std::fs;
 use super::*;
 use smtp_mail::LocalUser;
 
+mod auth;
+
 /// A folder with a good configuration, for tests to spoil.
 struct Folder(tempfile::TempDir);
 

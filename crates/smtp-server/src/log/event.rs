@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use smtp_mail::{MessageId, RecipientId, Report};
 use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath, TlsFacts};
+use smtp_sasl::Login;
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
 use crate::listener::Peer;
-use crate::metrics::{AttemptResult, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
+use crate::metrics::{AttemptResult, AuthMechanism, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
 
 /// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +108,31 @@ pub fn proxy_refused(session: &Session, reason: ProxyRefusal, text: &dyn Display
         reason = reason.as_str(),
         text = %text,
         advice = reason.advice(),
+    );
+}
+
+/// A client has logged in.
+pub fn authenticated(session: &Session, mechanism: AuthMechanism, login: &Login) {
+    info!(
+        event = "authenticated",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        mechanism = mechanism.as_str(),
+        login = login.as_str(),
+    );
+}
+
+/// A client was not let in. `reason` is in our words; `login` is who it said it was, as far as it did.
+pub fn authentication_failed(session: &Session, mechanism: AuthMechanism, login: Option<&Login>, reason: &dyn Display) {
+    warn!(
+        event = "authentication_failed",
+        session = %session.id,
+        service = session.service.as_str(),
+        peer = %session.peer,
+        mechanism = mechanism.as_str(),
+        reason = %reason,
+        login = login.map(Login::as_str),
     );
 }
 

@@ -155,7 +155,7 @@ fn names_are_the_documented_ones() {
         "smtp_server_tls_total{dir=\"in\",version=\"1.3\",cipher=\"aes_256_gcm\",key_exchange=\"x25519mlkem768\",verified=\"yes\"} 1",
         "smtp_server_tls_total{dir=\"out\",version=\"1.2\",cipher=\"aes_128_gcm\",key_exchange=\"x25519\",verified=\"no\"} 1",
         "smtp_server_client_sessions_total 1",
-        "smtp_server_received_bytes_total 2468",
+        "smtp_server_received_bytes_total 3702",
         "smtp_server_deliveries_total{result=\"deferred\",class=\"remote\"} 1",
         "smtp_server_delivery_seconds_count 6",
         "smtp_server_dsn_total{kind=\"delayed\"} 1",

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant, SystemTime};
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
 use smtp_proto::server::{CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
-    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, NotAwaited, ReceiverLimits,
-    Reply, ReplyClass, ReplyCode, ReversePath, Timer, TlsFacts,
+    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, Mail, NotAwaited, Reply,
+    ReplyClass, ReplyCode, ReversePath, Timer, TlsFacts,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::transaction::{Incoming, Refused, Transaction};
-use super::{Endpoint, Phase, handshake, replies};
-use crate::config::Config;
+use super::auth::{Exchange, LoggedIn};
+use super::transaction::{Incoming, Refused, Sender, Transaction};
+use super::{Endpoint, Phase, handshake, offer, replies};
 use crate::listener::SessionPermit;
 use crate::log;
 use crate::metrics::{SessionGuard, Stage, Verb};
@@ -37,12 +37,16 @@ const PAUSED: Reply = Reply::new(
 
 /// A session with a client: the protocol engine on its connection, and what was decided so far.
 pub(super) struct Receiver {
-    connection: Connection<ServerSession>,
-    shared: Arc<Shared>,
-    endpoint: Arc<Endpoint>,
-    session: Box<log::Session>,
+    pub(super) connection: Connection<ServerSession>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) session: Box<log::Session>,
     /// The user, where this is a program of this machine.
     submitter: Option<Submitter>,
+    /// The exchange of AUTH that is under way.
+    pub(super) exchange: Option<Box<Exchange>>,
+    /// Who has logged in.
+    pub(super) login: Option<Box<LoggedIn>>,
     transaction: Option<Box<Transaction>>,
     opened: Instant,
     messages: u64,
@@ -93,6 +97,8 @@ impl Receiver {
             endpoint,
             session,
             submitter: None,
+            exchange: None,
+            login: None,
             transaction: None,
             opened,
             messages: 0,
@@ -120,6 +126,8 @@ impl Receiver {
             endpoint,
             session,
             submitter: Some(submitter),
+            exchange: None,
+            login: None,
             transaction: None,
             opened: Instant::now(),
             messages: 0,
@@ -195,8 +203,7 @@ impl Receiver {
             Event::Connected => self.greet(),
             Event::Hello(hello) => self.hello(&hello),
             Event::Mail(mail) => {
-                let begun =
-                    Transaction::begin(&self.shared, &self.endpoint, self.session.peer, self.submitter.as_ref(), mail);
+                let begun = self.begin(mail);
                 self.mail(begun)
             }
             Event::Rcpt(rcpt) => {
@@ -222,6 +229,11 @@ impl Receiver {
             }
             Event::Reset => {
                 self.transaction = None;
+                Ok(())
+            }
+            Event::Auth(step) => Box::pin(self.auth(step)).await,
+            Event::AuthCancelled => {
+                self.auth_cancelled();
                 Ok(())
             }
             // The engine's events grow with its extensions; none of the others is switched on here.
@@ -252,7 +264,7 @@ impl Receiver {
         };
         self.shared.metrics().command(verb, ReplyCode::OK);
         let starttls = self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls;
-        let offered = offered(&self.shared.config(), starttls);
+        let offered = Extensions { starttls, auth: self.mechanisms(), ..offer::extensions(&self.shared.config()) };
         self.connection.session().hello(offered, now())
     }
 
@@ -269,7 +281,19 @@ impl Receiver {
         };
         handshake::done(&self.shared, &self.session, &facts);
         self.connection.session().tls_established(facts, now());
+        self.login = None;
         Ok(())
+    }
+
+    fn begin(&self, mail: Mail) -> Result<Transaction, Refused> {
+        let config = self.shared.config();
+        let sender = Sender {
+            peer: self.session.peer,
+            submitter: self.submitter.as_ref(),
+            login: self.login.as_deref(),
+            login_state: self.login_state(&config),
+        };
+        Transaction::begin(&self.shared, config, &self.endpoint, sender, mail)
     }
 
     fn mail(&mut self, begun: Result<Transaction, Refused>) -> Result<(), NotAwaited> {
@@ -328,7 +352,7 @@ impl Receiver {
     }
 
     /// Sends the reply that decides an event, and takes note of it.
-    fn reply(&mut self, verb: Verb, stage: Stage, reply: Reply, paths: Paths<'_>) -> Result<(), NotAwaited> {
+    pub(super) fn reply(&mut self, verb: Verb, stage: Stage, reply: Reply, paths: Paths<'_>) -> Result<(), NotAwaited> {
         self.shared.metrics().command(verb, reply.code());
         if reply.class() != ReplyClass::Completion {
             self.note_refusal(stage, &reply, paths);
@@ -342,6 +366,7 @@ impl Receiver {
             Subject::Command(command) => match &**command {
                 Command::Hello(_) => (Verb::Ehlo, Stage::Hello, Paths::default()),
                 Command::StartTls => (Verb::StartTls, Stage::StartTls, Paths::default()),
+                Command::Auth { .. } => (Verb::Auth, Stage::Auth, Paths::default()),
                 Command::Mail(mail) => (Verb::Mail, Stage::Mail, Paths::of_sender(&mail.reverse_path)),
                 Command::Rcpt(rcpt) => (Verb::Rcpt, Stage::Rcpt, Paths::of_recipient(&rcpt.forward_path)),
                 Command::Data => (Verb::Data, Stage::Data, Paths::default()),
@@ -371,30 +396,9 @@ impl Receiver {
     }
 }
 
-/// What a client is offered.
-fn offered(config: &Config, starttls: bool) -> Extensions {
-    let limits = ReceiverLimits {
-        mail_max: Some(config.limits.transactions_per_session),
-        rcpt_max: u32::try_from(config.limits.recipients_per_message).ok(),
-        rcpt_domain_max: None,
-    };
-    Extensions {
-        size: Some(config.limits.message_octets),
-        pipelining: true,
-        eight_bit_mime: true,
-        smtputf8: config.extensions.smtputf8,
-        enhanced_status_codes: true,
-        chunking: config.extensions.chunking,
-        dsn: config.extensions.dsn,
-        limits: if config.extensions.limits { limits } else { ReceiverLimits::default() },
-        starttls,
-        ..Extensions::default()
-    }
-}
-
 /// Whom a refusal is about, as far as the open transaction does not say it.
 #[derive(Clone, Copy, Default)]
-struct Paths<'a> {
+pub(super) struct Paths<'a> {
     reverse: Option<&'a ReversePath>,
     forward: Option<&'a ForwardPath>,
 }

@@ -11,6 +11,24 @@ const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> R
 pub(super) const SENDER_OK: Reply = reply(ReplyCode::OK, (2, 1, 0), "Sender ok");
 /// RCPT is taken.
 pub(super) const RECIPIENT_OK: Reply = reply(ReplyCode::OK, (2, 1, 5), "Recipient ok");
+/// AUTH has succeeded (RFC 4954 §6).
+pub(super) const AUTHENTICATED: Reply =
+    reply(ReplyCode::AUTHENTICATION_SUCCEEDED, (2, 7, 0), "Authentication successful");
+/// AUTH has failed; why is nobody's affair (RFC 4954 §6).
+pub(super) const NOT_AUTHENTICATED: Reply =
+    reply(ReplyCode::CREDENTIALS_INVALID, (5, 7, 8), "Authentication credentials invalid");
+/// What the client said is no message of the mechanism (RFC 4954 §4).
+pub(super) const AUTH_MALFORMED: Reply =
+    reply(ReplyCode::PARAMETER_SYNTAX, (5, 5, 2), "That is no message of this mechanism");
+/// Too many log-ins have failed (RFC 4954 §6).
+pub(super) const LOCKED_OUT: Reply =
+    reply(ReplyCode::TLS_NOT_AVAILABLE, (4, 7, 0), "Too many log-ins have failed; try again later");
+/// MAIL names an address of somebody else (RFC 6409 §6.1).
+pub(super) const NOT_YOUR_ADDRESS: Reply =
+    reply(ReplyCode::NAME_NOT_ALLOWED, (5, 7, 1), "You may not send under this address");
+/// From names an address of somebody else, or cannot be read.
+pub(super) const NOT_YOUR_FROM: Reply =
+    reply(ReplyCode::MAILBOX_UNAVAILABLE, (5, 7, 1), "You may not send under the address in the From field");
 /// The transaction is gone that this belonged to.
 pub(super) const NO_TRANSACTION: Reply =
     reply(ReplyCode::LOCAL_ERROR, (4, 3, 0), "The transaction was given up; start anew");

@@ -7,12 +7,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use smtp_mail::header::{HeaderBlock, HeaderSplitter};
 use smtp_mail::trace::{self, Received};
-use smtp_mail::{MessageId, submission};
-use smtp_policy::Facts;
+use smtp_mail::{MessageId, address_list, submission};
 use smtp_policy::recipients::Target;
-use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Rcpt, Reply, ReversePath, TlsFacts};
+use smtp_policy::{Facts, LoginState};
+use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
+use super::auth::LoggedIn;
 use super::{Endpoint, replies};
 use crate::config::Config;
 use crate::deliveries::Deliveries;
@@ -26,10 +27,34 @@ use crate::submit::Submitter;
 pub(super) struct Transaction {
     config: Arc<Config>,
     facts: Facts,
+    /// Who has logged in.
+    login: Option<LoggedIn>,
     mail: Mail,
     draft: Draft,
     header: HeaderSplitter,
     recipients: Recipients,
+}
+
+/// Who sends.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) peer: Peer,
+    /// The user, where it is a program of this machine.
+    pub(super) submitter: Option<&'a Submitter>,
+    /// Who has logged in.
+    pub(super) login: Option<&'a LoggedIn>,
+    pub(super) login_state: LoginState,
+}
+
+impl Sender<'_> {
+    /// Whether this one may send under that path now.
+    fn permit(&self, shared: &Shared, config: &Config, path: &ReversePath) -> Result<(), Reply> {
+        if let Some(login) = self.login.filter(|login| !login.permits(config, path)) {
+            let text = format!("{path}: {} may not send under this address", login.user());
+            return Err(replies::NOT_YOUR_ADDRESS.with_text(text).unwrap_or(replies::NOT_YOUR_ADDRESS));
+        }
+        self.submitter.map_or(Ok(()), |submitter| submitter.permit(shared, config, path))
+    }
 }
 
 /// What the session knows of the message when its content is complete.
@@ -50,19 +75,17 @@ impl Transaction {
     /// Begins with MAIL: the policy is asked, and room is reserved for what SIZE declares.
     pub(super) fn begin(
         shared: &Shared,
+        config: Arc<Config>,
         endpoint: &Endpoint,
-        peer: Peer,
-        submitter: Option<&Submitter>,
+        sender: Sender<'_>,
         mail: Mail,
     ) -> Result<Self, Refused> {
-        let config = shared.config();
-        let facts = match peer.address() {
-            Some(client) => Facts::new(policy_service(endpoint.service), client),
+        let facts = match sender.peer.address() {
+            Some(client) => Facts::new(policy_service(endpoint.service), client).with_login(sender.login_state),
             None => Facts::of_local_user(),
         };
         let permitted = config.policy.mail(&facts).into_result();
-        let permitted = permitted
-            .and_then(|()| submitter.map_or(Ok(()), |submitter| submitter.permit(shared, &config, &mail.reverse_path)));
+        let permitted = permitted.and_then(|()| sender.permit(shared, &config, &mail.reverse_path));
         let draft = permitted.and_then(|()| {
             let draft = shared.queue().draft(mail.parameters.size);
             draft.map_err(|error| draft_refused(&error))
@@ -70,7 +93,8 @@ impl Transaction {
         match draft {
             Ok(draft) => {
                 let header = HeaderSplitter::new(config.limits.header_octets);
-                Ok(Self { config, facts, mail, draft, header, recipients: Recipients::default() })
+                let login = sender.login.cloned();
+                Ok(Self { config, facts, login, mail, draft, header, recipients: Recipients::default() })
             }
             Err(reply) => Err(Refused { reply, reverse_path: mail.reverse_path }),
         }
@@ -155,6 +179,11 @@ impl Transaction {
         if trace::hop_count(block) >= self.config.limits.received_hops {
             return Err(replies::TOO_MANY_HOPS);
         }
+        if let Some(login) = &self.login
+            && !sends_as_itself(login, &self.config, block)
+        {
+            return Err(replies::NOT_YOUR_FROM);
+        }
         self.write_body(body).await
     }
 
@@ -182,6 +211,7 @@ impl Transaction {
             name: None,
             by: &self.config.hostname,
             smtputf8: self.mail.parameters.smtputf8,
+            authenticated: self.login.is_some(),
             tls: incoming.tls.as_ref(),
             id,
             recipient: self.recipients.only(),
@@ -218,6 +248,18 @@ impl Recipients {
             self.deliveries.add(target, named);
         }
     }
+}
+
+/// Whether every address in From is one that the user may send under (RFC 6409 §6.1). A field that cannot be read could be read by others.
+fn sends_as_itself(login: &LoggedIn, config: &Config, block: &HeaderBlock) -> bool {
+    block.named("From").all(|field| {
+        address_list::parse(field.value()).is_ok_and(|addresses| {
+            addresses.into_iter().all(|address| {
+                let mailbox = address.domain.and_then(|domain| Mailbox::new(address.local_part, domain).ok());
+                mailbox.is_some_and(|mailbox| login.permits(config, &ReversePath::Mailbox(mailbox)))
+            })
+        })
+    })
 }
 
 fn policy_service(service: Service) -> smtp_policy::Service {

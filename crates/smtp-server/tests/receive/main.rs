@@ -4,6 +4,7 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+mod auth;
 mod broken;
 mod chunks;
 mod client;

@@ -1,0 +1,51 @@
+//! The keys of `[auth]`.
+
+use crate::keys::Fallback::Value;
+use crate::keys::Key;
+
+/// The keys of the section, in the order of the reference.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        path: "auth.clear_on_loopback",
+        value: "`true`, `false`",
+        fallback: Value("false"),
+        example: "true",
+        text: "Log-in without TLS for clients on loopback addresses, whose passwords cross no network.",
+    },
+    Key {
+        path: "auth.verifications",
+        value: "number of passwords",
+        fallback: Value("4"),
+        example: "2",
+        text: "Passwords that are verified at once; each takes a processor for tens of milliseconds, and with argon2id 19 MiB. Others wait.",
+    },
+    Key {
+        path: "auth.failures_per_client",
+        value: "number of failures",
+        fallback: Value("10"),
+        example: "5",
+        text: "Failed log-ins from one IPv4 address or one IPv6 /64 until it is locked out: AUTH is then answered with 454 4.7.0.",
+    },
+    Key {
+        path: "auth.failures_per_login",
+        value: "number of failures",
+        fallback: Value("100"),
+        example: "50",
+        text: "Failed log-ins of one name, from wherever, until it is locked. Clients from which it has logged in lately are not concerned, so that \
+               nobody can lock its owner out.",
+    },
+    Key {
+        path: "auth.lockout",
+        value: "duration",
+        fallback: Value("\"15m\""),
+        example: "\"1h\"",
+        text: "How long failures count, and how long whoever has too many is locked out.",
+    },
+    Key {
+        path: "auth.failure_delay",
+        value: "duration",
+        fallback: Value("\"1s\""),
+        example: "\"0s\"",
+        text: "How long the answer to a first failure of a client waits; twice as long after each further one, up to eight times.",
+    },
+];

@@ -1,0 +1,74 @@
+//! `[auth]`, and what the users file says about logging in.
+
+use smtp_config::{Hidden, Placed, Source, UserEntry, Users, file};
+use smtp_mail::LocalUser;
+use smtp_policy::guard::GuardLimits;
+use smtp_proto::Domain;
+use smtp_sasl::{PasswordHash, ScramKeys};
+
+use super::prover::Prover;
+use crate::credentials::{Credentials, UserCredentials};
+
+/// `[auth]`; nobody is added yet.
+pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credentials {
+    let verifications = prover.positive("verifications", &auth.verifications);
+    prover.positive("failures_per_client", &auth.failures_per_client);
+    prover.positive("failures_per_login", &auth.failures_per_login);
+    let limits = GuardLimits {
+        failures_per_client: *auth.failures_per_client,
+        failures_per_login: *auth.failures_per_login,
+        lockout: prover.some_time("lockout", &auth.lockout),
+        failure_delay: auth.failure_delay.0,
+    };
+    Credentials::new(limits, verifications, auth.clear_on_loopback)
+}
+
+/// Adds everybody in the users file, each hash and key found to be one. What is wrong is told at the user, and not shown.
+pub(super) fn add_users(
+    prover: &mut Prover<'_>,
+    source: &Source,
+    users: &Users,
+    domains: &[Domain],
+    credentials: &mut Credentials,
+) {
+    for (name, entry) in &users.0 {
+        let password = part(prover, source, name, "password", entry.password.as_ref(), PasswordHash::parse);
+        let keys = part(prover, source, name, "scram_sha_256", entry.scram_sha_256.as_ref(), ScramKeys::parse);
+        if entry.scram_sha_256.is_some() && entry.password.is_none() {
+            let text = format!("[{}] has `scram_sha_256` without `password`: `smtpctl encrypt` makes both", **name);
+            prover.error_elsewhere(source.problem(name.place(), text));
+        }
+        let user = UserCredentials { user: LocalUser::new(name), password, keys };
+        // Two users of one name or address are told where recipients are.
+        if let Err(message) = credentials.add(user, &logins(name, entry, domains))
+            && !prover.has_problems()
+        {
+            prover.error_elsewhere(source.problem(name.place(), message));
+        }
+    }
+}
+
+fn part<T, E: std::fmt::Display>(
+    prover: &mut Prover<'_>,
+    source: &Source,
+    name: &Placed<String>,
+    key: &str,
+    written: Option<&Hidden>,
+    parse: fn(&str) -> Result<T, E>,
+) -> Option<T> {
+    let parsed = parse(written?.expose());
+    let refused = |error| {
+        prover
+            .error_elsewhere(source.problem(name.place(), format!("`{key}` of [{}] cannot be used: {error}", **name)));
+    };
+    parsed.map_err(refused).ok()
+}
+
+/// The name of the user, and each address.
+fn logins(name: &Placed<String>, entry: &UserEntry, domains: &[Domain]) -> Vec<String> {
+    let addresses: Vec<String> = match &entry.addresses {
+        Some(addresses) => addresses.iter().map(|address| (**address).clone()).collect(),
+        None => domains.iter().map(|domain| format!("{}@{domain}", **name)).collect(),
+    };
+    std::iter::once((**name).clone()).chain(addresses).collect()
+}

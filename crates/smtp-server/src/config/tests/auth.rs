@@ -1,0 +1,78 @@
+//! Who can log in, and where.
+
+use smtp_sasl::{PasswordHash, ScramKeys, prepare_password};
+
+use super::*;
+
+/// Alice, with a password and with more.
+fn alice(more: &str) -> String {
+    let hash = PasswordHash::make(&prepare_password(b"wonderland").unwrap());
+    format!("[alice]\npassword = \"{}\"\n{more}\n", hash.expose())
+}
+
+#[test]
+fn people_with_passwords_are_listened_to_where_there_is_tls() {
+    let folder = Folder::new();
+    folder.write("users.toml", &alice(""));
+    assert_eq!(folder.good(GOOD).listeners.len(), 2, "nobody logs in without TLS");
+    folder.certificate("mx.example.org");
+    let tls = "[tls]\ncertificates = [{ chain = \"mx.example.org.pem\", key = \"mx.example.org.key\" }]";
+    let config = folder.good(&good_and(tls));
+    let listeners: Vec<_> = config.listeners.iter().map(|one| (one.service, one.address.port(), one.tls)).collect();
+    for (service, port, tls) in [
+        (Service::Mx, 25, ListenerTls::Starttls),
+        (Service::Submission, 587, ListenerTls::Starttls),
+        (Service::Submission, 465, ListenerTls::Implicit),
+    ] {
+        assert_eq!(listeners.iter().filter(|one| **one == (service, port, tls)).count(), 2, "{port}: {listeners:?}");
+    }
+    folder.write("users.toml", "[alice]\n");
+    assert_eq!(folder.good(&good_and(tls)).listeners.len(), 2, "there is nobody who could log in");
+}
+
+#[test]
+fn scram_is_for_all_or_for_nobody() {
+    let folder = Folder::new();
+    let keys = ScramKeys::make(&prepare_password(b"wonderland").unwrap()).expose();
+    let keys = format!("scram_sha_256 = \"{keys}\"");
+    folder.write("users.toml", &format!("{}[bob]\n", alice(&keys)));
+    let config = folder.good(GOOD);
+    assert_eq!((config.credentials.people(), config.credentials.has_scram()), (1, true));
+    let bob = alice("").replace("[alice]", "[bob]");
+    folder.write("users.toml", &format!("{}{bob}", alice(&keys)));
+    let config = folder.good(GOOD);
+    assert_eq!((config.credentials.people(), config.credentials.has_scram()), (2, false));
+}
+
+#[test]
+fn what_is_no_hash_is_told_at_the_user_and_not_shown() {
+    let folder = Folder::new();
+    for (users, place, key) in [
+        ("[bob]\n[alice]\npassword = \"wonderland\"\n", "users.toml:2:2: ", "`password` of [alice] cannot be used"),
+        ("alice = { password = \"wonderland\" }\n", "users.toml:1:1: ", "`password` of [alice] cannot be used"),
+        ("alice.password = \"wonderland\"\n", "users.toml:1:1: ", "`password` of [alice] cannot be used"),
+        ("[alice]\nscram_sha_256 = \"SCRAM-SHA-256$wonderland\"\n", "users.toml:1:2: ", "`scram_sha_256` of [alice]"),
+    ] {
+        folder.write("users.toml", users);
+        let Err(LoadError::Problems(problems)) = folder.load(GOOD) else { panic!("{users} is taken") };
+        let text = folder.short(&problems.to_string());
+        assert!(text.starts_with(place) && text.contains(key) && !text.contains("wonderland"), "{text}");
+    }
+}
+
+#[test]
+fn the_numbers_of_auth_have_their_bounds() {
+    let folder = Folder::new();
+    for (key, zero, text) in [
+        ("verifications", "0", "must be at least 1"),
+        ("failures_per_client", "0", "must be at least 1"),
+        ("failures_per_login", "0", "must be at least 1"),
+        ("lockout", "\"0s\"", "must be longer than nothing"),
+    ] {
+        let problem = folder.problem(&good_and(&format!("[auth]\n{key} = {zero}")));
+        assert!(problem.ends_with(&format!("`{key}` {text}")), "{problem}");
+    }
+    let config = folder.good(&good_and("[auth]\nfailure_delay = \"0s\"\nclear_on_loopback = true"));
+    assert_eq!(config.credentials.limits.failure_delay, Duration::ZERO);
+    assert!(config.credentials.clear_on_loopback);
+}

@@ -1,0 +1,25 @@
+//! The extensions that the configuration offers. STARTTLS and AUTH depend on the session, and are its affair.
+
+use smtp_proto::{Extensions, ReceiverLimits};
+
+use crate::config::Config;
+
+/// What every client is offered.
+pub(super) fn extensions(config: &Config) -> Extensions {
+    let limits = ReceiverLimits {
+        mail_max: Some(config.limits.transactions_per_session),
+        rcpt_max: u32::try_from(config.limits.recipients_per_message).ok(),
+        rcpt_domain_max: None,
+    };
+    Extensions {
+        size: Some(config.limits.message_octets),
+        pipelining: true,
+        eight_bit_mime: true,
+        smtputf8: config.extensions.smtputf8,
+        enhanced_status_codes: true,
+        chunking: config.extensions.chunking,
+        dsn: config.extensions.dsn,
+        limits: if config.extensions.limits { limits } else { ReceiverLimits::default() },
+        ..Extensions::default()
+    }
+}
