@@ -11,7 +11,7 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use smtp_mail::MessageId;
@@ -129,13 +129,26 @@ fn settled(lease: Lease, change: RecipientChange) -> Settlement {
     Settlement { lease, outcomes, reports: Vec::new(), notice_sent: false }
 }
 
+/// A child that is just being made holds a copy of every lock that this process has, until it has become the program that
+/// it runs. So none is made while a queue is open here, or its next owner could find it locked.
+static OPEN_OR_FORK: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    OPEN_OR_FORK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn start(directory: &Path, fail_point: Option<&str>) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["child", "--exact", "--nocapture"]).env(CHILD, directory).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["child", "--exact", "--nocapture"])
+        .env(CHILD, directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit());
     match fail_point {
         Some(point) => command.env(FAIL_POINT, point),
         None => command.env_remove(FAIL_POINT),
     };
+    let _alone = one_at_a_time();
     command.spawn().unwrap()
 }
 
@@ -168,6 +181,7 @@ fn read_diary(directory: &Path) -> BTreeMap<MessageId, Fate> {
 
 /// Opens what the kill has left, and holds it against the diary.
 fn verify(directory: &Path, what: &str) -> StartReport {
+    let _alone = one_at_a_time();
     let (queue, report) = Queue::open(&config(directory)).unwrap();
     assert!(report.damage.is_empty() && !report.rebuilt, "{what}: {report:?}");
     let views = queue.find(&Selector::default(), Page::ALL, now()).unwrap();
