@@ -31,7 +31,9 @@ fuzz_target!(|line: &[u8]| {
             rcpt.forward_path.mailbox().map(check_mailbox);
             if let Some(original) = &rcpt.parameters.original_recipient {
                 check_meaning(original.decoded());
-                assert!(original.to_ascii().is_none_or(|ascii| ascii.is_ascii() && ascii.decoded() == original.decoded()));
+                assert!(
+                    original.to_ascii().is_none_or(|ascii| ascii.is_ascii() && ascii.decoded() == original.decoded())
+                );
             }
         }
         _ => {}
