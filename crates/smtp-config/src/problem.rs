@@ -40,12 +40,11 @@ impl Problem {
     /// The same without what the line says: only headings and addresses are shown, of other lines the key.
     pub(crate) fn without_values(mut self) -> Self {
         let Some(place) = &mut self.place else { return self };
-        let line = place.excerpt.trim_start();
-        let values = line.matches('=').count();
-        if line.starts_with('[') && values == 0 || line.starts_with("addresses") && values == 1 {
+        let line = if place.is_from_the_start() { place.excerpt.trim_start() } else { "" };
+        if is_heading(line) || is_addresses(line) {
             return self;
         }
-        let key = line.split_once('=').map_or("", |(key, _)| key.trim_end()).to_owned();
+        let key = key_of(line).map_or("", |(key, _)| key).to_owned();
         place.excerpt = if key.is_empty() { "…".to_owned() } else { format!("{key} = …") };
         (place.caret_offset, place.caret_width) = (0, key.chars().count().max(1));
         // The parser repeats a value of a wrong type.
@@ -101,6 +100,11 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 impl Place {
+    /// Whether the excerpt shows the line from its beginning on.
+    fn is_from_the_start(&self) -> bool {
+        self.column == self.caret_offset + 1
+    }
+
     fn find(text: &str, span: Range<usize>) -> Self {
         let start = floor_boundary(text, span.start);
         let end = floor_boundary(text, span.end.max(start));
@@ -122,6 +126,29 @@ impl Place {
             caret_width: width.min(room).max(1),
         }
     }
+}
+
+/// The key and what follows it, where the line begins like one that sets a key: base64 can have a `=` too, but no space before it.
+fn key_of(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once(" = ")?;
+    let key = key.trim_end();
+    is_name(key).then_some((key, value))
+}
+
+/// `[alice]`, and nothing else on the line.
+fn is_heading(line: &str) -> bool {
+    line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).is_some_and(is_name)
+}
+
+/// `addresses = […]`, and nothing else on the line.
+fn is_addresses(line: &str) -> bool {
+    let Some(("addresses", value)) = key_of(line) else { return false };
+    let list = value.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    list.is_some_and(|list| !list.contains(['[', ']', '=']))
+}
+
+fn is_name(text: &str) -> bool {
+    text.chars().all(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '-' | '.'))
 }
 
 /// A tab would shift the caret, and a control character could command the terminal.

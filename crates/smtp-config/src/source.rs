@@ -1,5 +1,6 @@
 //! A file that a person wrote: its path and its text, kept so that problems can be shown at their place.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -15,8 +16,8 @@ use crate::users::Users;
 /// The longest file that is read: 16 MiB. Aliases and users of a whole town fit; a device or a log does not.
 pub const SOURCE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
 
-/// A text file and where it came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A text file and where it came from. `Debug` shows only where: there may be secrets in the text.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     path: PathBuf,
     text: String,
@@ -65,6 +66,12 @@ pub enum LoadError {
     /// The file is wrong.
     #[error(transparent)]
     Problems(#[from] Problems),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Source {
