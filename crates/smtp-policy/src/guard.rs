@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::network::client_network;
 
 /// Keys that one table may have. What is over it makes those go that were quiet the longest.
 const KEYS_MAX: usize = 65_536;
@@ -11,6 +13,8 @@ const KEYS_MAX: usize = 65_536;
 const SPARE: usize = KEYS_MAX / 8;
 /// Doublings of the delay.
 const DOUBLINGS_MAX: u32 = 3;
+/// How long it is known from where somebody has logged in: a holiday.
+const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// What is too often.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,13 +23,13 @@ pub struct GuardLimits {
     pub failures_per_client: u32,
     /// Failures of one login until it is locked.
     pub failures_per_login: u32,
-    /// How long failures count, and how long whoever has too many is locked out.
+    /// How long whoever has too many is locked out. Failures are forgotten when as long has passed since the last of them.
     pub lockout: Duration,
     /// How long the answer to a client's first failure waits; it doubles with each further one, up to eight times.
     pub failure_delay: Duration,
 }
 
-/// Too many failures: who has them, and how long the lock-out lasts still.
+/// Too many failures, and of whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LockedOut {
     /// The client, by its IPv4 address or its IPv6 /64.
@@ -33,24 +37,21 @@ pub enum LockedOut {
     Client {
         /// The address, the first of a /64.
         network: IpAddr,
-        /// How long it lasts.
-        wait: Duration,
     },
     /// The login.
     #[error("too many failures for this login")]
-    Login {
-        /// How long it lasts.
-        wait: Duration,
-    },
+    Login,
 }
 
 /// The failures of late. Bounded, whatever is tried.
 #[derive(Debug, Default)]
 pub struct LoginGuard {
-    clients: Failures<IpAddr>,
-    logins: Failures<Box<str>>,
-    /// From where a login has succeeded lately: these clients are not kept out by failures of others.
-    known: Failures<(IpAddr, Box<str>)>,
+    clients: Counts<IpAddr>,
+    logins: Counts<Box<str>>,
+    /// What each client has failed with, of which it may turn out that it was a slip of the owner.
+    slips: Counts<(IpAddr, Box<str>)>,
+    /// From where a login has succeeded in the last [`KNOWN_FOR`]: these clients are not kept out by failures of others.
+    known: Counts<(IpAddr, Box<str>)>,
 }
 
 impl LoginGuard {
@@ -59,11 +60,11 @@ impl LoginGuard {
     /// # Errors
     /// When it is locked out.
     pub fn permit_client(&self, client: IpAddr, limits: &GuardLimits, now: Instant) -> Result<(), LockedOut> {
-        let network = network_of(client);
-        match self.clients.wait(&network, limits.failures_per_client, limits.lockout, now) {
-            Some(wait) => Err(LockedOut::Client { network, wait }),
-            None => Ok(()),
+        let network = client_network(client);
+        if self.clients.of(&network, limits.lockout, now) >= limits.failures_per_client {
+            return Err(LockedOut::Client { network });
         }
+        Ok(())
     }
 
     /// Whether this login may be tried from this client now.
@@ -77,37 +78,33 @@ impl LoginGuard {
         limits: &GuardLimits,
         now: Instant,
     ) -> Result<(), LockedOut> {
-        let wait = self.logins.wait(login, limits.failures_per_login, limits.lockout, now);
-        match wait.filter(|_| !self.known.is_fresh(&(network_of(client), login.into()), limits.lockout, now)) {
-            Some(wait) => Err(LockedOut::Login { wait }),
-            None => Ok(()),
+        if self.logins.of(login, limits.lockout, now) >= limits.failures_per_login
+            && self.known.of(&(client_network(client), login.into()), KNOWN_FOR, now) == 0
+        {
+            return Err(LockedOut::Login);
         }
+        Ok(())
     }
 
     /// Counts a failure; how long its answer should wait.
     pub fn failed(&mut self, client: IpAddr, login: Option<&str>, limits: &GuardLimits, now: Instant) -> Duration {
-        let failures = self.clients.add(network_of(client), limits.lockout, now);
+        let network = client_network(client);
+        let failures = self.clients.add(network, limits.lockout, now);
         if let Some(login) = login {
             self.logins.add(login.into(), limits.lockout, now);
+            self.slips.add((network, login.into()), limits.lockout, now);
         }
         limits.failure_delay * 2u32.pow((failures - 1).min(DOUBLINGS_MAX))
     }
 
-    /// A login has succeeded: the failures of this client were slips. Those of others stay.
+    /// A login has succeeded: the failures of this client with this login were slips. Those with others stay, so that nobody who has an
+    /// account guesses at the passwords of others without a limit; and so do those of other clients.
     pub fn succeeded(&mut self, client: IpAddr, login: &str, limits: &GuardLimits, now: Instant) {
-        let network = network_of(client);
-        self.clients.entries.remove(&network);
-        self.known.add((network, login.into()), limits.lockout, now);
-    }
-
-    /// The keys that are kept.
-    pub fn len(&self) -> usize {
-        self.clients.entries.len() + self.logins.entries.len() + self.known.entries.len()
-    }
-
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let key = (client_network(client), login.into());
+        let slips = self.slips.of(&key, limits.lockout, now);
+        self.slips.entries.remove(&key);
+        self.clients.take_off(&key.0, slips);
+        self.known.add(key, KNOWN_FOR, now);
     }
 }
 
@@ -118,47 +115,50 @@ struct Count {
     last: Instant,
 }
 
+impl Count {
+    fn times_within(self, period: Duration, now: Instant) -> u32 {
+        if now.saturating_duration_since(self.last) < period { self.times } else { 0 }
+    }
+}
+
 #[derive(Debug)]
-struct Failures<K> {
+struct Counts<K> {
     entries: HashMap<K, Count>,
 }
 
-impl<K> Default for Failures<K> {
+impl<K> Default for Counts<K> {
     fn default() -> Self {
         Self { entries: HashMap::new() }
     }
 }
 
-impl<K: Eq + Hash> Failures<K> {
+impl<K: Eq + Hash> Counts<K> {
     fn add(&mut self, key: K, period: Duration, now: Instant) -> u32 {
         if self.entries.len() >= KEYS_MAX {
             self.make_room(period, now);
         }
         let count = self.entries.entry(key).or_insert(Count { times: 0, last: now });
-        if now.saturating_duration_since(count.last) >= period {
-            count.times = 0;
-        }
-        *count = Count { times: count.times.saturating_add(1), last: now };
+        *count = Count { times: count.times_within(period, now).saturating_add(1), last: now };
         count.times
     }
 
-    /// How long the key has to wait, where it was counted `times` or more.
-    fn wait<Q>(&self, key: &Q, times: u32, period: Duration, now: Instant) -> Option<Duration>
+    /// How often the key was counted; 0 where the last time is `period` ago.
+    fn of<Q>(&self, key: &Q, period: Duration, now: Instant) -> u32
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let count = self.entries.get(key).filter(|count| count.times >= times)?;
-        let over = now.saturating_duration_since(count.last);
-        period.checked_sub(over).filter(|wait| !wait.is_zero())
+        self.entries.get(key).map_or(0, |count| count.times_within(period, now))
     }
 
-    fn is_fresh(&self, key: &K, period: Duration, now: Instant) -> bool {
-        self.wait(key, 1, period, now).is_some()
+    fn take_off(&mut self, key: &K, times: u32) {
+        if let Some(count) = self.entries.get_mut(key) {
+            count.times = count.times.saturating_sub(times);
+        }
     }
 
     fn make_room(&mut self, period: Duration, now: Instant) {
-        self.entries.retain(|_, count| now.saturating_duration_since(count.last) < period);
+        self.entries.retain(|_, count| count.times_within(period, now) > 0);
         let over = (self.entries.len() + SPARE).saturating_sub(KEYS_MAX);
         if over > 0 {
             let mut ends: Vec<Instant> = self.entries.values().map(|count| count.last).collect();
@@ -171,14 +171,6 @@ impl<K: Eq + Hash> Failures<K> {
                 !goes
             });
         }
-    }
-}
-
-/// An IPv4 address, also one that is mapped into IPv6; of an IPv6 address the /64, which one customer has at the least.
-fn network_of(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        address @ IpAddr::V4(_) => address,
     }
 }
 

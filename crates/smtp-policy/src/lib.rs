@@ -21,7 +21,7 @@ mod senders;
 mod verdict;
 
 pub use facts::{Facts, LoginState, Service};
-pub use network::{Network, NetworkError};
+pub use network::{Network, NetworkError, client_network};
 pub use policy::Policy;
 pub use recipients::{LocalRecipients, Resolution};
 pub use relay::Relay;

@@ -56,6 +56,15 @@ impl Network {
     }
 }
 
+/// What counts as one client: an IPv4 address, also one that is mapped into IPv6; of an IPv6 address the /64, which one customer has at the
+/// least. This machine's own `::1` is by itself.
+pub fn client_network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => first_address(address.into(), 64),
+        address => address,
+    }
+}
+
 /// The first address of the network of `address` whose prefix has `prefix_bits`, at most as many as the address has.
 fn first_address(address: IpAddr, prefix_bits: u8) -> IpAddr {
     match address {
@@ -129,6 +138,19 @@ mod tests {
     #[test]
     fn loopback_is_loopback() {
         assert_eq!(Network::LOOPBACK, [network("127.0.0.0/8"), network("::1/128")]);
+    }
+
+    #[test]
+    fn c30_a_client_is_an_ipv4_address_or_a_64() {
+        for (client, network) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("::1", "::1"),
+            ("::2", "::"),
+        ] {
+            assert_eq!(client_network(client.parse().unwrap()).to_string(), network, "{client}");
+        }
     }
 
     #[test]

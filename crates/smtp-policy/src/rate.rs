@@ -60,16 +60,6 @@ impl<K: Eq + Hash> Rates<K> {
         Ok(())
     }
 
-    /// The keys that are kept.
-    pub fn len(&self) -> usize {
-        self.free_at.len()
-    }
-
-    /// Whether none is kept.
-    pub fn is_empty(&self) -> bool {
-        self.free_at.is_empty()
-    }
-
     /// Drops the keys that are free again, each time that their number has doubled.
     fn sweep(&mut self, now: Instant) {
         if self.free_at.len() >= self.sweep_at {
@@ -114,6 +104,6 @@ mod tests {
             rates.count(key, RATE, now).unwrap();
             now += Duration::from_mins(1);
         }
-        assert!(rates.len() <= SWEEP_MIN, "{}", rates.len());
+        assert!(rates.free_at.len() <= SWEEP_MIN, "{}", rates.free_at.len());
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smtp_policy::client_network;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
@@ -84,7 +85,7 @@ impl Peer {
     /// Whose sessions are counted together.
     fn client(self) -> Client {
         match self {
-            Self::Address(address) => Client::Address(network_of(address.ip())),
+            Self::Address(address) => Client::Address(client_network(address.ip())),
             Self::User(uid) => Client::User(uid),
         }
     }
@@ -239,17 +240,6 @@ impl Drop for SessionPermit {
         if let Some(client) = self.client {
             open.remove_client(client);
         }
-    }
-}
-
-/// Who counts as one client: an IPv4 address, or the /64 that one IPv6 customer has.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) if !v6.is_loopback() => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        other => other,
     }
 }
 

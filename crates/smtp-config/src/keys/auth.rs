@@ -31,15 +31,15 @@ pub(super) const KEYS: &[Key] = &[
         value: "number of failures",
         fallback: Value("100"),
         example: "50",
-        text: "Failed log-ins of one name, from wherever, until it is locked. Clients from which it has logged in lately are not concerned, so that \
-               nobody can lock its owner out.",
+        text: "Failed log-ins of one name, from wherever, until it is locked. Clients from which it has logged in within 30 days are not concerned, so \
+               that nobody can lock its owner out.",
     },
     Key {
         path: "auth.lockout",
         value: "duration",
         fallback: Value("\"15m\""),
         example: "\"1h\"",
-        text: "How long failures count, and how long whoever has too many is locked out.",
+        text: "How long whoever has too many failures is locked out. Failures are forgotten when as long has passed since the last of them.",
     },
     Key {
         path: "auth.failure_delay",
