@@ -10,14 +10,16 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+#[path = "../house/handshake.rs"]
+mod handshake;
+
 mod case;
 
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use self::case::{Case, Only, Step};
+use self::handshake::handshake;
 use self::house::{Dialogue, House};
 
 /// The mx listener of the house is in the clear, with STARTTLS; this one has TLS from the first octet.
@@ -65,15 +67,11 @@ impl Transport {
 }
 
 async fn greeted(stream: Box<dyn Octets>) -> Session {
-    let mut session = Dialogue::new(stream);
-    let greeting = session.reply().await;
-    assert!(greeting.starts_with("220 "), "{greeting}");
-    session
+    Dialogue::new(stream).greeted().await
 }
 
 async fn secured(house: &House, stream: TcpStream) -> Box<dyn Octets> {
-    let connector = TlsConnector::from(house.authority.client_config());
-    Box::new(connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap())
+    Box::new(handshake(house.authority.client_config(), stream).await.unwrap())
 }
 
 /// What went otherwise than the case says.

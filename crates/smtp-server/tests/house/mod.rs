@@ -5,11 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use smtp_server::config::Config;
 use smtp_server::daemon::{Attempted, Daemon};
-use smtp_server::metrics::{AttemptResult, Service};
+use smtp_server::metrics::{AttemptResult, QueueReading, Service};
 use smtp_testkit::tls::Authority;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -47,6 +47,14 @@ impl House {
         house
     }
 
+    /// One that has been stopped, with an empty maildrop.
+    pub async fn down(more: &str) -> Self {
+        let mut house = Self::start(more).await;
+        until("the maildrop is made", || house.path("queue-maildrop/refused").exists()).await;
+        house.stop().await;
+        house
+    }
+
     /// Starts the server of this directory (again).
     pub async fn start_daemon(&mut self) {
         let config = Config::load(&self.path("c.toml")).unwrap().config;
@@ -73,6 +81,12 @@ impl House {
         self.daemon.as_mut().unwrap()
     }
 
+    /// The exposition, but for what is read from the queue.
+    pub fn metrics(&self) -> String {
+        let control = self.daemon.as_ref().unwrap().control();
+        control.metrics().render(&QueueReading::default(), SystemTime::now())
+    }
+
     /// Loads the configuration anew, as SIGHUP does.
     pub async fn reload(&mut self) {
         let config = Config::load(&self.path("c.toml")).unwrap().config;
@@ -92,10 +106,8 @@ impl House {
 
     /// A session in the clear with the mx listener, its greeting read.
     pub async fn connect(&self) -> Dialogue<TcpStream> {
-        let mut dialogue = Dialogue::new(TcpStream::connect(self.address(Service::Mx, false)).await.unwrap());
-        let greeting = dialogue.reply().await;
-        assert!(greeting.starts_with("220 "), "{greeting}");
-        dialogue
+        let stream = TcpStream::connect(self.address(Service::Mx, false)).await.unwrap();
+        Dialogue::new(stream).greeted().await
     }
 
     /// Sends one message to the mx listener and returns the last reply.
@@ -206,6 +218,13 @@ pub struct Dialogue<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     pub fn new(stream: S) -> Self {
         Self { stream, pending: Vec::new() }
+    }
+
+    /// The same with the greeting read.
+    pub async fn greeted(mut self) -> Self {
+        let greeting = self.reply().await;
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        self
     }
 
     /// Sends a line and reads the whole reply to it.

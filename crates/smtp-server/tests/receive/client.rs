@@ -4,12 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use smtp_server::metrics::Service;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::handshake::handshake;
 use crate::house::{Dialogue, House};
 
 /// An address of loopback that is not the one clients have by default.
@@ -17,9 +16,12 @@ pub(crate) const OTHER: &str = "127.0.0.9";
 
 /// A session in the clear, from the address `source`, its greeting read and EHLO said.
 pub(crate) async fn hello_from(source: &str, to: SocketAddr) -> Dialogue<TcpStream> {
-    let mut dialogue = connect_from(source, to).await;
-    let greeting = dialogue.reply().await;
-    assert!(greeting.starts_with("220 "), "{greeting}");
+    hello_on(connect_from(source, to).await).await
+}
+
+/// A session on this connection, its greeting read and EHLO said.
+pub(crate) async fn hello_on(dialogue: Dialogue<TcpStream>) -> Dialogue<TcpStream> {
+    let mut dialogue = dialogue.greeted().await;
     let reply = dialogue.ask("EHLO client.example").await;
     assert!(reply.starts_with("250-"), "{reply}");
     dialogue
@@ -45,10 +47,9 @@ pub(crate) async fn secure(house: &House, stream: TcpStream) -> TlsStream<TcpStr
     secure_with(house.authority.client_config(), stream).await
 }
 
-/// The handshake of a client, for the name `localhost`.
+/// The handshake of a client that is let in.
 pub(crate) async fn secure_with(config: Arc<ClientConfig>, stream: TcpStream) -> TlsStream<TcpStream> {
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(config).connect(name, stream).await.unwrap()
+    handshake(config, stream).await.unwrap()
 }
 
 /// STARTTLS on a session in which EHLO was said, and EHLO again.

@@ -1,16 +1,14 @@
 //! The terms of TLS with clients, and what is told of each handshake.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion, version};
-use smtp_server::metrics::{QueueReading, Service};
+use smtp_server::metrics::Service;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::client::hello;
+use crate::handshake::handshake;
 use crate::house::{Dialogue, House, until};
 use crate::lines::Lines;
 
@@ -23,16 +21,11 @@ async fn house(keys: &str) -> House {
     house
 }
 
-async fn handshake(config: &Arc<ClientConfig>, tcp: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::clone(config)).connect(name, tcp).await
-}
-
 /// A handshake by STARTTLS and one from the first octet; that of the latter, with its greeting read.
 async fn both(house: &House, config: &Arc<ClientConfig>) -> Option<Dialogue<TlsStream<TcpStream>>> {
     let mut dialogue = hello(house).await;
     assert!(dialogue.ask("STARTTLS").await.starts_with("220 "));
-    let upgraded = handshake(config, dialogue.stream).await;
+    let upgraded = handshake(Arc::clone(config), dialogue.stream).await;
     let implicit = implicit(house, config).await;
     assert_eq!(upgraded.is_ok(), implicit.is_some());
     implicit
@@ -40,14 +33,13 @@ async fn both(house: &House, config: &Arc<ClientConfig>) -> Option<Dialogue<TlsS
 
 async fn implicit(house: &House, config: &Arc<ClientConfig>) -> Option<Dialogue<TlsStream<TcpStream>>> {
     let tcp = TcpStream::connect(house.address(Service::Submission, true)).await.unwrap();
-    let mut dialogue = Dialogue::new(handshake(config, tcp).await.ok()?);
+    let stream = handshake(Arc::clone(config), tcp).await.ok()?;
     // With the greeting the ticket of TLS 1.3 has been read too.
-    assert!(dialogue.reply().await.starts_with("220 "));
-    Some(dialogue)
+    Some(Dialogue::new(stream).greeted().await)
 }
 
-fn failures(house: &mut House, reason: &str) -> String {
-    let text = house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now());
+fn failures(house: &House, reason: &str) -> String {
+    let text = house.metrics();
     let start = format!("smtp_server_tls_failures_total{{dir=\"in\",reason=\"{reason}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&start)).unwrap().to_owned()
 }
@@ -63,7 +55,7 @@ async fn the_level_says_which_versions_are_spoken() {
         assert_eq!(both(&house, &house.authority.client_config_with(OLDER)).await.is_some(), older, "{level}");
         if !older {
             until("both are logged", || lines.of("tls_failed").len() == 2).await;
-            assert_eq!(failures(&mut house, "version"), "2");
+            assert_eq!(failures(&house, "version"), "2");
         }
         house.stop().await;
     }
@@ -86,7 +78,7 @@ async fn a_client_of_another_protocol_is_refused_and_one_that_names_none_is_not(
     };
     let (other, ours, none) = (naming(&[b"h2", b"http/1.1"]), naming(&[b"imap", b"smtp"]), naming(&[]));
     let tcp = TcpStream::connect(house.address(Service::Submission, true)).await.unwrap();
-    let error = handshake(&other, tcp).await.unwrap_err();
+    let error = handshake(Arc::clone(&other), tcp).await.unwrap_err();
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     assert!(both(&house, &other).await.is_none());
     let chosen = both(&house, &ours).await.unwrap();
@@ -94,7 +86,7 @@ async fn a_client_of_another_protocol_is_refused_and_one_that_names_none_is_not(
     assert!(both(&house, &none).await.is_some());
     until("they are logged", || lines.of("tls_failed").len() == 3).await;
     assert!(lines.of("tls_failed").iter().all(|line| line["reason"] == "protocol"));
-    assert_eq!(failures(&mut house, "protocol"), "3");
+    assert_eq!(failures(&house, "protocol"), "3");
     drop(chosen);
     house.stop().await;
 }
@@ -133,7 +125,7 @@ async fn each_handshake_has_its_line_and_is_counted() {
         assert_eq!(line[field], expected, "{line}");
     }
     assert_eq!(line["resumed"], false);
-    let text = house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now());
+    let text = house.metrics();
     let series = "smtp_server_tls_total{dir=\"in\",version=\"1.3\",cipher=\"aes_256_gcm\",key_exchange=\"x25519mlkem768\",\
                   verified=\"no\"} 2\n";
     assert!(text.contains(series), "{text}");

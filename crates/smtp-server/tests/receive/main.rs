@@ -4,6 +4,9 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+#[path = "../house/handshake.rs"]
+mod handshake;
+
 mod auth;
 mod broken;
 mod chunks;

@@ -1,12 +1,11 @@
 //! Clients behind a proxy (the PROXY protocol): whose address counts, and who may say whose it is.
 
 use std::net::SocketAddr;
-use std::time::SystemTime;
 
-use smtp_server::metrics::{AttemptResult, QueueReading};
+use smtp_server::metrics::{AttemptResult, Service};
 use tokio::net::TcpStream;
 
-use crate::client::{connect_from, secure, starttls};
+use crate::client::{connect_from, hello_on, secure, starttls};
 use crate::house::{Dialogue, House, until};
 use crate::lines::Lines;
 
@@ -61,16 +60,7 @@ async fn proxied(house: &mut House, listener: &str, header: &[u8]) -> Dialogue<T
 
 /// The same, greeted and with EHLO said.
 async fn hello(house: &mut House, header: &[u8]) -> Dialogue<TcpStream> {
-    let mut dialogue = proxied(house, MX, header).await;
-    let greeting = dialogue.reply().await;
-    assert!(greeting.starts_with("220 "), "{greeting}");
-    let reply = dialogue.ask("EHLO client.example").await;
-    assert!(reply.starts_with("250-"), "{reply}");
-    dialogue
-}
-
-fn metrics(house: &mut House) -> String {
-    house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now())
+    hello_on(proxied(house, MX, header).await).await
 }
 
 /// C28: the header first, then the greeting or the handshake; the client's address is the one that is told and that decides.
@@ -158,7 +148,7 @@ async fn c28_others_and_other_beginnings_are_closed_without_a_word() {
         assert_eq!(dialogue.reply().await, "", "{octets:?}");
     }
     until("they are logged", || lines.of("proxy_refused").len() == 4).await;
-    assert!(metrics(&mut house).contains("smtp_server_proxy_refusals_total{reason=\"not_listed\"} 4\n"));
+    assert!(house.metrics().contains("smtp_server_proxy_refusals_total{reason=\"not_listed\"} 4\n"));
 
     let v2_udp = b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x01\0\x02".to_vec();
     for header in [b"EHLO client.example\r\n".to_vec(), b"PROXY TCP4 192.0.2.1\r\n".to_vec(), v2_udp] {
@@ -170,7 +160,7 @@ async fn c28_others_and_other_beginnings_are_closed_without_a_word() {
     assert_eq!((&line["reason"], &line["level"]), (&"malformed".into(), &"info".into()));
     assert_eq!(line["text"], "no PROXY header: the address family and protocol 0x12 are no TCP");
     assert!(line["advice"].as_str().unwrap().contains("proxy_from"), "{line}");
-    assert!(metrics(&mut house).contains("smtp_server_proxy_refusals_total{reason=\"malformed\"} 3\n"));
+    assert!(house.metrics().contains("smtp_server_proxy_refusals_total{reason=\"malformed\"} 3\n"));
 
     // A listener without proxies knows no header: it is an unknown command, behind the greeting.
     let mut dialogue = house.connect().await;
@@ -200,7 +190,7 @@ async fn c28_unknown_and_local_keep_the_address_of_the_connection() {
 async fn c04_health_checks_without_a_header_are_quiet() {
     let lines = Lines::capture();
     let mut house = House::start(&behind("")).await;
-    let before = metrics(&mut house);
+    let before = house.metrics();
     for _ in 0..100 {
         let mut dialogue = proxied(&mut house, MX, b"").await;
         tokio::io::AsyncWriteExt::shutdown(&mut dialogue.stream).await.unwrap();
@@ -209,7 +199,7 @@ async fn c04_health_checks_without_a_header_are_quiet() {
     assert!(lines.of("proxy_refused").is_empty() && lines.of("closed").is_empty() && lines.grave().is_empty());
     let failures =
         |text: &str| text.lines().filter(|line| line.contains("proxy_refusals")).map(str::to_owned).collect();
-    let (before, after): (Vec<_>, Vec<_>) = (failures(&before), failures(&metrics(&mut house)));
+    let (before, after): (Vec<_>, Vec<_>) = (failures(&before), failures(&house.metrics()));
     assert_eq!(before, after);
     hello(&mut house, &v1("192.0.2.1")).await;
     house.stop().await;

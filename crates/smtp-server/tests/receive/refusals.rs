@@ -1,8 +1,6 @@
 //! Every refusal is counted and in the log, with its reason and with whom it was about, whoever decided it.
 
-use std::time::SystemTime;
-
-use smtp_server::metrics::{QueueReading, Service};
+use smtp_server::metrics::Service;
 
 use crate::client::{hello, hello_from};
 use crate::house::House;
@@ -68,7 +66,7 @@ async fn each_refusal_is_logged_and_counted() {
         (line["code"].to_string(), text(line, "stage"), text(line, "reverse_path"), text(line, "forward_path"))
     });
     assert_eq!(logged.collect::<Vec<_>>(), expected);
-    let metrics = house.daemon().control().metrics().render(&QueueReading::default(), SystemTime::now());
+    let metrics = house.metrics();
     let count = |line: &str| {
         let value = metrics.lines().find_map(|sample| sample.strip_prefix(line)).map(|value| value.trim().to_owned());
         value.unwrap_or_default()

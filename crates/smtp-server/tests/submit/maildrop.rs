@@ -9,17 +9,9 @@ use crate::house::{House, until};
 const FILE: &str =
     "smtp-server-maildrop 1\nfrom:\nname:Alice\nto:alice\n\nSubject: hello\r\nBcc: bob\r\n\r\n.Hello.\r\n";
 
-/// A server that is down, with an empty maildrop.
-async fn down(more: &str) -> House {
-    let mut house = House::start(more).await;
-    until("the maildrop is made", || house.path("queue-maildrop/refused").exists()).await;
-    house.stop().await;
-    house
-}
-
 #[tokio::test]
 async fn what_was_left_is_taken_at_the_start_and_removed() {
-    let mut house = down("").await;
+    let mut house = House::down("").await;
     house.write("queue-maildrop/0001", FILE);
     house.start_daemon().await;
     house.attempt("alice@example.org", AttemptResult::Delivered).await;
@@ -34,7 +26,7 @@ async fn what_was_left_is_taken_at_the_start_and_removed() {
 
 #[tokio::test]
 async fn what_cannot_be_taken_is_put_aside_and_the_rest_is_taken() {
-    let mut house = down("").await;
+    let mut house = House::down("").await;
     house.write("queue-maildrop/0001", "Subject: no envelope\r\n\r\n");
     house.write("queue-maildrop/0002", &FILE.replace("to:alice", "to:nobody"));
     house.write("queue-maildrop/0003", FILE);
@@ -53,7 +45,7 @@ async fn what_cannot_be_taken_is_put_aside_and_the_rest_is_taken() {
 /// C30, by the other way in: the limit is no way around, and what must wait stays.
 #[tokio::test]
 async fn what_is_too_much_waits_in_the_maildrop() {
-    let mut house = down("[submit]\nmessages_per_hour = 2\n").await;
+    let mut house = House::down("[submit]\nmessages_per_hour = 2\n").await;
     for number in 0..4 {
         house.write(&format!("queue-maildrop/{number}"), FILE);
     }

@@ -4,7 +4,7 @@ use smtp_sasl::{PasswordHash, ScramKeys, prepare_password};
 
 use crate::support::run;
 
-fn encrypt(arguments: &[&str], input: &str) -> crate::support::Ended {
+fn encrypt(arguments: &[&str], input: &str) -> crate::ended::Ended {
     let arguments: Vec<String> = ["encrypt"].iter().chain(arguments).map(ToString::to_string).collect();
     run(&arguments, input)
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../ended/mod.rs"]
+mod ended;
+
 mod commands;
 mod encrypt;
 mod offline;

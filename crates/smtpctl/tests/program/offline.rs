@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use crate::support::{Ended, configuration, put, run};
+use crate::ended::Ended;
+use crate::support::{configuration, put, run};
 use smtp_mail::MessageId;
 use smtp_queue::{Queue, QueueConfig};
 use tempfile::TempDir;

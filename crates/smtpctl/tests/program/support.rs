@@ -1,8 +1,8 @@
 //! An admin server in this process, and the tool run against it as a process of its own.
 
-use std::io::Write as _;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use smtp_server::local_socket::SocketConfig;
 use smtp_server::metrics::Metrics;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::ended::{Ended, to_the_end};
 
 /// A running admin server over a queue in memory.
 pub(crate) struct Server {
@@ -87,51 +89,11 @@ pub(crate) async fn put(queue: &Queue, reverse_path: &str, forward_paths: &[&str
     draft.commit(message).await.unwrap()
 }
 
-/// How the tool ended.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub code: i32,
-    pub output: String,
-    pub errors: String,
-}
-
-impl Ended {
-    /// The output of a success.
-    #[track_caller]
-    pub(crate) fn ok(self) -> String {
-        assert_eq!((self.code, self.errors.as_str()), (0, ""), "{self:?}");
-        self.output
-    }
-
-    /// The errors of a failure that printed nothing.
-    #[track_caller]
-    pub(crate) fn failed(self, code: i32) -> String {
-        assert_eq!((self.code, self.output.as_str()), (code, ""), "{self:?}");
-        self.errors
-    }
-
-    /// The output as JSON, a value a line.
-    #[track_caller]
-    pub(crate) fn json(self) -> Vec<serde_json::Value> {
-        self.ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
 /// Runs the tool.
-pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(arguments: &[S], input: &str) -> Ended {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_smtpctl"))
-        .args(arguments)
-        .env_remove("SMTP_SERVER_CONFIG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that reads no input may have ended before.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let ended = child.wait_with_output().unwrap();
-    let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
-    Ended { code: ended.status.code().unwrap(), output: text(ended.stdout), errors: text(ended.stderr) }
+pub(crate) fn run<S: AsRef<OsStr>>(arguments: &[S], input: &str) -> Ended {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_smtpctl"));
+    command.args(arguments).env_remove("SMTP_SERVER_CONFIG");
+    to_the_end(command, input)
 }
 
 /// The configuration of a server with its queue and its socket in a directory.

@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt as _;
 
 use smtp_server::metrics::AttemptResult::Delivered;
 
+use crate::ended::Ended;
 use crate::house::House;
-use crate::support::{Ended, program, run, sendmail};
+use crate::support::{program, run, sendmail};
 
 /// A server where root is alice.
 async fn house(more: &str) -> House {

@@ -4,19 +4,13 @@ use std::fs;
 
 use smtp_server::metrics::AttemptResult::Delivered;
 
+use crate::ended::Ended;
 use crate::house::{House, until};
-use crate::support::{Ended, sendmail};
-
-async fn down() -> House {
-    let mut house = House::start("").await;
-    until("the maildrop is made", || house.path("queue-maildrop/refused").exists()).await;
-    house.stop().await;
-    house
-}
+use crate::support::sendmail;
 
 #[tokio::test]
 async fn a_message_waits_in_the_maildrop_until_the_server_is_back() {
-    let mut house = down().await;
+    let mut house = House::down("").await;
     let input = "Subject: hello\nTo: alice\n\nHello.\n";
     assert_eq!(sendmail(&house, &["-t", "-i", "-f", "<>"], input).await, Ended::silent());
     assert_eq!(fs::read_dir(house.path("queue-maildrop")).unwrap().count(), 2);
@@ -29,7 +23,7 @@ async fn a_message_waits_in_the_maildrop_until_the_server_is_back() {
 
 #[tokio::test]
 async fn without_a_maildrop_the_caller_must_try_again() {
-    let house = down().await;
+    let house = House::down("").await;
     fs::remove_dir_all(house.path("queue-maildrop")).unwrap();
     let ended = sendmail(&house, &["alice"], "x\n").await;
     assert_eq!((ended.code, &*ended.output), (75, ""));
@@ -40,14 +34,14 @@ async fn without_a_maildrop_the_caller_must_try_again() {
 
 #[tokio::test]
 async fn those_who_speak_smtp_are_told() {
-    let house = down().await;
+    let house = House::down("").await;
     let ended = sendmail(&house, &["-bs"], "").await;
     assert_eq!((ended.code, &*ended.output), (75, "421 4.3.2 The server is not running; try again later\r\n"));
 }
 
 #[tokio::test]
 async fn what_is_wrong_is_told_at_once() {
-    let house = down().await;
+    let house = House::down("").await;
     assert_eq!(sendmail(&house, &["-t"], "To: John Doe\n\nx\n").await.code, 65);
     assert_eq!(fs::read_dir(house.path("queue-maildrop")).unwrap().count(), 1);
 }

@@ -5,6 +5,9 @@
 #[path = "../../../smtp-server/tests/house/mod.rs"]
 mod house;
 
+#[path = "../ended/mod.rs"]
+mod ended;
+
 mod callers;
 mod down;
 mod programs;
