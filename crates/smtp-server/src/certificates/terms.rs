@@ -44,3 +44,31 @@ impl TlsTerms {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
+    use rustls::server::ResolvesServerCertUsingSni;
+
+    use super::*;
+
+    #[test]
+    fn each_level_is_what_it_says() {
+        for (level, versions, requires_ems) in [
+            (TlsLevel::Modern, &[TLSv1_3][..], true),
+            (TlsLevel::Intermediate, &[TLSv1_3, TLSv1_2], true),
+            (TlsLevel::Compatible, &[TLSv1_3, TLSv1_2], false),
+        ] {
+            let terms = TlsTerms { level, session_tickets: true };
+            let spoken: Vec<_> = terms.versions().iter().map(|version| version.version).collect();
+            assert_eq!(spoken, versions, "{level:?}");
+            let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(terms.versions())
+                .unwrap()
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+            terms.apply(&mut config);
+            assert_eq!(config.require_ems, requires_ems, "{level:?}");
+        }
+    }
+}
