@@ -1,8 +1,8 @@
 //! The program itself: what it says when it cannot start, its exit codes, its signals, and what systemd hears of it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::house::Dialogue;
 
 /// A directory with a configuration in it.
 struct Site {
@@ -231,15 +233,19 @@ fn sigint_stops_in_order_too() {
 }
 
 /// C33: killed in an attempt and started again, the server has nothing in flight that nobody works on.
-#[test]
-fn after_a_kill_in_an_attempt_nothing_is_in_flight_without_a_worker() {
+#[tokio::test]
+async fn after_a_kill_in_an_attempt_nothing_is_in_flight_without_a_worker() {
     let next_hop = TcpListener::bind("127.0.0.1:0").unwrap();
     let route = format!("[[route]]\nrecipients = [\"*\"]\nto = \"smtp://{}\"\n", next_hop.local_addr().unwrap());
     let site = Site::new(&route);
     let mut server = site.start();
-    submit(&server.address, "x@example.net");
+    let stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+    let mut dialogue = Dialogue::new(stream).greeted().await;
+    dialogue.ask("EHLO client.example").await;
+    let reply = dialogue.send("a@example.org", &["x@example.net"], "Subject: x\r\n\r\nx\r\n").await;
+    assert!(reply.starts_with("250 "), "{reply}");
     let (attempt, _) = next_hop.accept().unwrap();
-    assert_eq!(in_queue(&site), (1, 1));
+    assert_eq!(in_queue(&site).await, (1, 1));
     server.child.kill().unwrap();
     server.child.wait().unwrap();
     // Nobody listens there any more: the next attempt ends at once, and then nothing is under way.
@@ -248,40 +254,16 @@ fn after_a_kill_in_an_attempt_nothing_is_in_flight_without_a_worker() {
     let deferred = server.event("deferred");
     assert_eq!(deferred["forward_path"], "<x@example.net>");
     // The log speaks before the queue has booked it.
-    while in_queue(&site) != (1, 0) {
-        std::thread::yield_now();
-    }
+    let booked = async { while in_queue(&site).await != (1, 0) {} };
+    tokio::time::timeout(Duration::from_secs(30), booked).await.expect("an attempt is under way without a worker");
     assert!(server.stop().success());
 }
 
 /// The deliveries in the queue, and those of them with an attempt under way.
-fn in_queue(site: &Site) -> (u64, u64) {
+async fn in_queue(site: &Site) -> (u64, u64) {
     let client = smtp_admin::Client::new(site.path("control.sock"));
-    let status = tokio::runtime::Runtime::new().unwrap().block_on(client.status()).unwrap();
+    let status = client.status().await.unwrap();
     (status.queue.deliveries, status.queue.in_flight)
-}
-
-/// Sends a message, one command at a time.
-fn submit(address: &str, recipient: &str) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let mut replies = BufReader::new(stream.try_clone().unwrap()).lines();
-    let mut hear = |code: &str| {
-        let line = replies.next().unwrap().unwrap();
-        assert!(line.starts_with(code), "{line}");
-    };
-    hear("220 ");
-    let to = format!("RCPT TO:<{recipient}>\r\n");
-    for (command, code) in [
-        ("HELO client.example\r\n", "250 "),
-        ("MAIL FROM:<a@example.org>\r\n", "250 "),
-        (to.as_str(), "250 "),
-        ("DATA\r\n", "354 "),
-        ("Subject: x\r\n\r\nx\r\n.\r\n", "250 "),
-        ("QUIT\r\n", "221 "),
-    ] {
-        stream.write_all(command.as_bytes()).unwrap();
-        hear(code);
-    }
 }
 
 /// `sd_notify(3)`: systemd hears when the server is ready, reloads, and stops.
