@@ -35,7 +35,8 @@ pub const SECTIONS: &[Section] = &[
     Section {
         path: "relay",
         written: "[relay]",
-        text: "Who may send on through this server. Nothing is relayed but what this section allows: a `[[route]]` alone opens nothing.",
+        text: "Who may send on through this server, besides people who have logged in (`[auth]`) and programs of this machine (`[submit]`). \
+               For others nothing is relayed but what this section allows: a `[[route]]` alone opens nothing.",
     },
     Section {
         path: "route",
