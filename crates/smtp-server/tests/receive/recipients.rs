@@ -112,7 +112,8 @@ async fn a_catch_all_takes_what_nobody_has_and_only_that() {
 #[tokio::test]
 async fn c02_c03_odd_but_real_clients_are_served() {
     let mut house = House::start("").await;
-    for hello in ["k7Qz2Ab", "office-.example", "app_1.internal_net", "_", "[IPV6:2001:db8::7]", "host.example."] {
+    let names = ["k7Qz2Ab", "office-.example", "app_1.internal_net", "_", "[IPV6:2001:db8::7]", "host.example."];
+    for hello in names {
         let mut dialogue = house.connect().await;
         for (line, expected) in [
             (&*format!("EHLO {hello}"), "250-"),
@@ -128,6 +129,7 @@ async fn c02_c03_odd_but_real_clients_are_served() {
     }
     house.stop().await;
     let stored = house.maildir("alice");
+    assert_eq!(stored.len(), names.len());
     assert!(
         stored.iter().all(|mail| mail.starts_with("Return-Path: <SRS0=aB1c=xy=shop.example=news@fwd.example.net>\r\n"))
     );
