@@ -18,8 +18,8 @@ pub(crate) fn xoauth2(login: &Login, token: &Secret) -> Secret {
     assemble(&[b"user=", login.as_str().as_bytes(), b"\x01auth=Bearer ", token.as_bytes(), b"\x01\x01"])
 }
 
-/// In one piece: a buffer that grows leaves copies behind.
-fn assemble(parts: &[&[u8]]) -> Secret {
+/// A message of these parts, made in one piece: a buffer that grows leaves copies behind.
+pub(crate) fn assemble(parts: &[&[u8]]) -> Secret {
     let mut message = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
     for part in parts {
         message.extend_from_slice(part);

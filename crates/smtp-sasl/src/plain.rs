@@ -1,9 +1,9 @@
 //! What PLAIN says (RFC 4616 §2): `[authzid] NUL authcid NUL passwd`.
 
 use smtp_proto::Secret;
-use zeroize::Zeroizing;
 
 use crate::Login;
+use crate::bearer::assemble;
 
 /// The three parts of the one message, as they came.
 pub(crate) struct Message<'a> {
@@ -21,11 +21,5 @@ pub(crate) fn parse(message: &[u8]) -> Option<Message<'_>> {
 
 /// Writes the message. Nobody acts for another, so the authorization identity stays empty.
 pub(crate) fn encode(login: &Login, password: &Secret) -> Secret {
-    // Made in one piece: a buffer that grows leaves copies behind.
-    let mut message = Zeroizing::new(Vec::with_capacity(2 + login.as_str().len() + password.as_bytes().len()));
-    message.push(0);
-    message.extend_from_slice(login.as_str().as_bytes());
-    message.push(0);
-    message.extend_from_slice(password.as_bytes());
-    Secret::new(std::mem::take(&mut *message))
+    assemble(&[b"\0", login.as_str().as_bytes(), b"\0", password.as_bytes()])
 }

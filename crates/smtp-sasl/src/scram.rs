@@ -26,7 +26,7 @@ type Digest = [u8; DIGEST_OCTETS];
 pub(crate) struct Binding {
     /// `tls-exporter` (RFC 9266) or `tls-server-end-point` (RFC 5929).
     name: &'static str,
-    data: Box<[u8]>,
+    data: Secret,
 }
 
 const TLS_EXPORTER: &str = "tls-exporter";
@@ -36,9 +36,10 @@ const TLS_SERVER_END_POINT: &str = "tls-server-end-point";
 fn binding_named(bindings: &ChannelBindings, name: &[u8]) -> Option<Binding> {
     if name == TLS_EXPORTER.as_bytes() {
         let data = bindings.exporter.as_deref()?;
-        Some(Binding { name: TLS_EXPORTER, data: data.as_slice().into() })
+        Some(Binding { name: TLS_EXPORTER, data: Secret::new(data.to_vec()) })
     } else if name == TLS_SERVER_END_POINT.as_bytes() {
-        Some(Binding { name: TLS_SERVER_END_POINT, data: bindings.server_end_point.clone()? })
+        let data = bindings.server_end_point.as_deref()?;
+        Some(Binding { name: TLS_SERVER_END_POINT, data: Secret::new(data.to_vec()) })
     } else {
         None
     }

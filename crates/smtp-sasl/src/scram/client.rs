@@ -48,14 +48,14 @@ impl ClientExchange {
         nonce: String,
     ) -> (Self, Secret) {
         let (header, data) = match binding {
-            ClientBinding::None => ("n,,".to_owned(), Box::default()),
-            ClientBinding::NotOffered => ("y,,".to_owned(), Box::default()),
+            ClientBinding::None => ("n,,".to_owned(), Secret::default()),
+            ClientBinding::NotOffered => ("y,,".to_owned(), Secret::default()),
             ClientBinding::Used(Binding { name, data }) => (format!("p={name},,"), data),
         };
         let first_bare = format!("n={},r={nonce}", escape_name(login.as_str()));
         let message = Secret::new(format!("{header}{first_bare}").into_bytes());
         let mut bound = header.into_bytes();
-        bound.extend_from_slice(&data);
+        bound.extend_from_slice(data.as_bytes());
         let exchange = Self { password: password.clone(), bound, nonce, first_bare, state: State::First };
         (exchange, message)
     }

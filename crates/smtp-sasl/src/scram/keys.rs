@@ -3,13 +3,12 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
-use aws_lc_rs::{hmac, pbkdf2, rand};
+use aws_lc_rs::{pbkdf2, rand};
 use smtp_proto::Secret;
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{DIGEST_OCTETS, Digest, base64, hmac_sha256, sha256, xor};
-use crate::Login;
 
 /// The iterations of new keys: what RFC 7677 §4 asks for at the least, which a phone has done in a blink.
 pub const DEFAULT_ITERATIONS: u32 = 4096;
@@ -84,13 +83,16 @@ impl ScramKeys {
         })
     }
 
-    /// Keys that no password fits, for somebody whom nobody knows: the same salt each time, so that the exchange looks and takes as long as
-    /// any other (RFC 5802 §9). `seed` is a secret of this server.
-    pub fn decoy(seed: &[u8; 32], login: &Login) -> Self {
-        let part = |name: &[u8]| hmac_sha256(seed, &[name, b"\0", login.as_str().as_bytes()]);
+    /// Keys that no password fits, for somebody whom nobody knows: the same each time, so that the exchange looks and takes as long as any
+    /// other (RFC 5802 §9). `seed` is a secret of this server; iterations and length of the salt are those of `like`, the keys of somebody.
+    ///
+    /// Names that are the same for logging in must be handed over as the same `name`.
+    pub fn decoy(seed: &[u8; 32], name: &str, like: Option<&Self>) -> Self {
+        let part = |part: &[u8]| hmac_sha256(seed, &[part, b"\0", name.as_bytes()]);
+        let salt: [Digest; SALT_OCTETS_MAX / DIGEST_OCTETS] = [part(b"salt"), part(b"more salt")];
         Self {
-            iterations: DEFAULT_ITERATIONS,
-            salt: part(b"salt")[..SALT_OCTETS].into(),
+            iterations: like.map_or(DEFAULT_ITERATIONS, |keys| keys.iterations),
+            salt: salt.as_flattened()[..like.map_or(SALT_OCTETS, |keys| keys.salt.len())].into(),
             stored_key: part(b"stored"),
             server_key: part(b"server"),
         }
@@ -171,10 +173,5 @@ pub(super) fn client_proof(salted: &Digest, auth_message: &[&[u8]]) -> Digest {
 /// Whether the server's signature is right.
 pub(super) fn is_signature(salted: &Digest, auth_message: &[&[u8]], signature: &[u8]) -> bool {
     let key = Zeroizing::new(server_key(salted));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &*key);
-    let mut context = hmac::Context::with_key(&key);
-    for part in auth_message {
-        context.update(part);
-    }
-    context.sign().as_ref().ct_eq(signature).into()
+    hmac_sha256(&*key, auth_message).ct_eq(signature).into()
 }

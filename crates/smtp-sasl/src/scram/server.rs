@@ -1,7 +1,6 @@
 //! The server's side of the exchange.
 
 use smtp_proto::{ChannelBindings, Secret};
-use subtle::ConstantTimeEq as _;
 
 use super::message::{BindingFlag, ClientFinal, ClientFirst};
 use super::{Binding, Digest, ScramKeys, base64, best_binding, binding_named, nonce};
@@ -14,7 +13,7 @@ pub(crate) struct ServerFirst {
     pub(crate) login: Login,
     nonce: String,
     /// `gs2-header` and the binding's data: what the client must repeat.
-    bound: Vec<u8>,
+    bound: Secret,
     client_first_bare: Vec<u8>,
 }
 
@@ -35,9 +34,9 @@ impl ServerFirst {
         let login = Login::prepare(&first.name).map_err(|_| Failure::Credentials)?;
         own_identity(first.authorization.as_deref().unwrap_or_default(), &login)?;
         let mut bound = first.header.to_vec();
-        bound.extend_from_slice(binding.as_ref().map_or(&[], |binding| &binding.data));
+        bound.extend_from_slice(binding.as_ref().map_or(&[], |binding| binding.data.as_bytes()));
         let nonce = format!("{}{nonce}", String::from_utf8_lossy(first.nonce));
-        Ok(Self { login, nonce, bound, client_first_bare: first.bare.to_vec() })
+        Ok(Self { login, nonce, bound: Secret::new(bound), client_first_bare: first.bare.to_vec() })
     }
 
     /// Goes on with the keys: the exchange, and the challenge to send.
@@ -76,7 +75,7 @@ impl ServerExchange {
         if last.nonce != self.first.nonce.as_bytes() {
             return Err(Failure::Malformed);
         }
-        if !bool::from(bound.as_bytes().ct_eq(&self.first.bound)) {
+        if bound != self.first.bound {
             return Err(Failure::ChannelBinding);
         }
         let bare = self.first.client_first_bare.as_slice();

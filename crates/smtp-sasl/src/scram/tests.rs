@@ -183,14 +183,46 @@ fn keys_are_read_as_they_are_written() {
 #[test]
 fn nobody_has_the_same_keys_each_time_and_no_password_fits() {
     let seed = [3; 32];
-    let decoy = |name: &str| ScramKeys::decoy(&seed, &login(name));
+    let decoy = |name: &str| ScramKeys::decoy(&seed, name, None);
     assert_eq!(decoy("nobody").expose(), decoy("nobody").expose());
     assert_ne!(decoy("nobody").salt, decoy("nobody2").salt);
+    assert_ne!(decoy("nobody").salt, ScramKeys::decoy(&[4; 32], "nobody", None).salt);
     assert_eq!(decoy("nobody").salt.len(), ScramKeys::make(&secret("x")).salt.len());
+}
+
+#[test]
+fn keys_of_nobody_look_like_those_of_somebody() {
+    for octets in [1, 12, 16, 32, 33, 64] {
+        let somebody = ScramKeys::derive(&secret("x"), &vec![7; octets], 10_000);
+        let decoy = ScramKeys::decoy(&[3; 32], "nobody", Some(&somebody));
+        assert_eq!((decoy.iterations, decoy.salt.len()), (10_000, octets));
+        assert!(ScramKeys::parse(&decoy.expose()).is_ok());
+        assert!(octets < 12 || decoy.salt != somebody.salt);
+    }
 }
 
 #[test]
 fn nothing_of_the_keys_is_shown() {
     assert_eq!(format!("{:?}", rfc_keys()), "ScramKeys(…)");
-    assert!(!format!("{:?}", rfc_server()).contains("WG5d"));
+    let text = rfc_keys().expose();
+    let shown = format!("{:?}", rfc_server());
+    for key in text.rsplit(['$', ':']).take(2) {
+        assert!(!shown.contains(key), "{shown}");
+        assert!(!shown.contains(&numbers(Secret::from_base64(key.as_bytes()).unwrap().as_bytes())), "{shown}");
+    }
+}
+
+#[test]
+fn nothing_of_the_channel_is_shown() {
+    let binding = best_binding(&bindings()).unwrap();
+    let first = ServerFirst::take(b"p=tls-exporter,,n=user,r=x", &bindings(), true).unwrap();
+    for shown in [format!("{binding:?}"), format!("{first:?}"), format!("{:?}", first.challenge(rfc_keys()).0)] {
+        assert!(!shown.contains(&numbers(&[7; 4])), "{shown}");
+    }
+}
+
+/// Octets as `Debug` shows them, without the brackets.
+fn numbers(octets: &[u8]) -> String {
+    let shown = format!("{octets:?}");
+    shown[1..shown.len() - 1].to_owned()
 }
