@@ -22,9 +22,15 @@ use crate::metrics::{AuthMechanism, AuthResult, Service, Stage, Verb};
 #[derive(Debug, Clone)]
 pub(super) struct LoggedIn {
     user: LocalUser,
+    login: Login,
 }
 
 impl LoggedIn {
+    /// Whether this would still be so: a reload may have taken the login away, or given it to another user.
+    fn holds(&self, config: &Config) -> bool {
+        config.credentials.user(&self.login) == Some(&self.user)
+    }
+
     /// Whether the user may send under that path. The null path claims to be nobody, so it is everybody's.
     pub(super) fn permits(&self, config: &Config, path: &ReversePath) -> bool {
         path.mailbox()
@@ -67,9 +73,14 @@ impl Receiver {
         config.credentials.mechanisms(tls)
     }
 
+    /// Who has logged in, where the configuration still has that login.
+    pub(super) fn login(&self, config: &Config) -> Option<&LoggedIn> {
+        self.login.as_deref().filter(|login| login.holds(config))
+    }
+
     /// How far logging in has come, for the policy.
     pub(super) fn login_state(&self, config: &Config) -> LoginState {
-        if self.login.is_some() {
+        if self.login(config).is_some() {
             LoginState::Done
         } else if config.credentials.is_for_people() && offers_login(&self.endpoint, self.session.peer) {
             LoginState::Missing
@@ -102,7 +113,7 @@ impl Receiver {
                 self.exchange = Some(Box::new(exchange));
                 self.connection.session().challenge(challenge.as_bytes(), smtp_io::now())
             }
-            Ok(Step::Authenticated(login)) => self.authenticated(&exchange, &login),
+            Ok(Step::Authenticated(login)) => self.authenticated(&exchange, login).await,
             Ok(Step::Failed(failure)) => self.not_authenticated(&exchange, &failure.into()).await,
             Ok(Step::Ask(_)) => self.not_authenticated(&exchange, &Failure::Malformed.into()).await,
             Err(ended) => self.not_authenticated(&exchange, &ended).await,
@@ -118,39 +129,42 @@ impl Receiver {
 
     /// Answers the question of the exchange, if it has one. Who is locked out learns nothing of passwords.
     async fn go_on(&mut self, exchange: &mut Exchange, step: Step) -> Result<Step, Ended> {
-        let limits = exchange.config.credentials.limits;
-        let (client, at) = (self.client(), Instant::now());
-        self.guard(|guard| guard.permit_client(client, &limits, at))?;
-        if let Some(login) = exchange.server.login() {
-            let name = exchange.config.credentials.guarded_name(login);
-            self.guard(|guard| guard.permit_login(client, &name, &limits, at))?;
-        }
+        self.permit(exchange)?;
         let credentials = &exchange.config.credentials;
         Ok(match step {
             Step::Ask(Question::Password { login, password }) => {
                 let is_right = credentials.verify(&login, password).await;
+                // Others that were guessed at the same time may have failed since.
+                self.permit(exchange)?;
                 exchange.server.verified(is_right)
             }
             Step::Ask(Question::Keys { login }) => exchange.server.keys(credentials.keys(&login)),
-            Step::Ask(Question::Certificate) => {
-                let login = self.connection.session().tls().and_then(|tls| credentials.of_certificate(tls));
-                exchange.server.certificate(login)
-            }
             step => step,
         })
     }
 
-    fn authenticated(&mut self, exchange: &Exchange, login: &Login) -> Result<(), NotAwaited> {
+    /// Whether this client may try to log in now, as whom it says it is.
+    fn permit(&self, exchange: &Exchange) -> Result<(), LockedOut> {
         let credentials = &exchange.config.credentials;
         let (client, at) = (self.client(), Instant::now());
-        let name = credentials.guarded_name(login);
-        self.guard(|guard| guard.succeeded(client, &name, &credentials.limits, at));
-        let Some(user) = credentials.user(login).cloned() else {
-            return self.reply_auth(replies::NOT_AUTHENTICATED);
+        let name = exchange.server.login().map(|login| credentials.guarded_name(login));
+        self.guard(|guard| {
+            guard.permit_client(client, &credentials.limits, at)?;
+            name.map_or(Ok(()), |name| guard.permit_login(client, &name, &credentials.limits, at))
+        })
+    }
+
+    async fn authenticated(&mut self, exchange: &Exchange, login: Login) -> Result<(), NotAwaited> {
+        let credentials = &exchange.config.credentials;
+        let Some(user) = credentials.user(&login).cloned() else {
+            return self.not_authenticated(exchange, &Failure::Credentials.into()).await;
         };
-        self.login = Some(Box::new(LoggedIn { user }));
+        let (client, at) = (self.client(), Instant::now());
+        let name = credentials.guarded_name(&login);
+        self.guard(|guard| guard.succeeded(client, &name, &credentials.limits, at));
         self.shared.metrics().auth(exchange.mechanism, AuthResult::Ok);
-        log::authenticated(&self.session, exchange.mechanism, login);
+        log::authenticated(&self.session, exchange.mechanism, &login);
+        self.login = Some(Box::new(LoggedIn { user, login }));
         self.reply_auth(replies::AUTHENTICATED)
     }
 

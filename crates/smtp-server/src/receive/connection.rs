@@ -290,7 +290,7 @@ impl Receiver {
         let sender = Sender {
             peer: self.session.peer,
             submitter: self.submitter.as_ref(),
-            login: self.login.as_deref(),
+            login: self.login(&config),
             login_state: self.login_state(&config),
         };
         Transaction::begin(&self.shared, config, &self.endpoint, sender, mail)

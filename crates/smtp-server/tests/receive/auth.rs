@@ -133,6 +133,45 @@ async fn c07_scram_is_offered_where_everybody_has_keys_and_works() {
     house.stop().await;
 }
 
+/// Each is permitted when it comes, and all are verified one after the other.
+#[tokio::test]
+async fn guesses_that_come_together_are_no_more_than_those_that_come_in_turn() {
+    let mut house = House::start(&format!("{AUTH}verifications = 1\n")).await;
+    house.write("users.toml", &users(false));
+    house.reload().await;
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        sessions.push(submission(&house).await.0);
+    }
+    for session in &mut sessions {
+        session.write(format!("{}\r\n", plain("\0alice\0guess")).as_bytes()).await;
+    }
+    let mut told = 0;
+    for session in &mut sessions {
+        let reply = session.reply().await;
+        assert!(reply.starts_with("535 ") || reply.starts_with("454 4.7.0 "), "{reply}");
+        told += usize::from(reply.starts_with("535 "));
+    }
+    assert_eq!(told, 3);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn whose_login_is_taken_away_sends_no_more() {
+    let mut house = house(false).await;
+    let (mut session, _) = submission(&house).await;
+    assert!(session.ask(&plain("\0alice\0wonderland")).await.starts_with("235 "));
+    assert!(session.ask("MAIL FROM:<alice@example.org>").await.starts_with("250 "));
+    house.write("users.toml", &users(false).replace("[alice]", "[alice]\n[carol]"));
+    house.reload().await;
+    let reply = session.ask("RCPT TO:<someone@example.net>").await;
+    assert!(reply.starts_with("250 "), "what has begun goes on: {reply}");
+    session.ask("RSET").await;
+    let reply = session.ask("MAIL FROM:<alice@example.org>").await;
+    assert!(reply.starts_with("530 5.7.0 "), "{reply}");
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn who_guesses_too_often_is_locked_out_and_others_are_not() {
     let mut house = house(false).await;
