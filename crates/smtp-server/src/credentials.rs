@@ -1,12 +1,12 @@
 //! Who may log in, and whether a password is right: the users file, proven.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use smtp_mail::LocalUser;
 use smtp_policy::guard::GuardLimits;
-use smtp_proto::{Mechanism, PeerCertificate, Secret, TlsFacts};
+use smtp_proto::{Domain, Mechanism, Secret, TlsFacts};
 use smtp_sasl::{Login, PasswordHash, ScramKeys};
 use tokio::sync::Semaphore;
 
@@ -15,8 +15,8 @@ use tokio::sync::Semaphore;
 pub struct UserCredentials {
     /// The user.
     pub user: LocalUser,
-    /// The hash of the password. None: only a certificate lets the user in.
-    pub password: Option<PasswordHash>,
+    /// The hash of the password.
+    pub password: PasswordHash,
     /// The keys of the same password for SCRAM-SHA-256.
     pub keys: Option<ScramKeys>,
 }
@@ -27,8 +27,10 @@ pub struct Credentials {
     logins: HashMap<Box<str>, Arc<UserCredentials>>,
     people: usize,
     with_keys: usize,
-    /// Verified where there is no such login, so that this takes as long.
-    decoy: Option<PasswordHash>,
+    /// Of whom a login that nobody has gets the looks, so that it takes as long and is answered alike.
+    first: Option<Arc<UserCredentials>>,
+    /// The local domains, in lower case: a user may be called with one of them or without.
+    domains: HashSet<Box<str>>,
     verifications: Arc<Semaphore>,
     /// What is too often.
     pub limits: GuardLimits,
@@ -52,44 +54,48 @@ impl Credentials {
             logins: HashMap::new(),
             people: 0,
             with_keys: 0,
-            decoy: None,
+            first: None,
+            domains: HashSet::new(),
             verifications: Arc::new(Semaphore::new(verifications.min(Semaphore::MAX_PERMITS))),
             limits,
             clear_on_loopback,
         }
     }
 
+    /// Makes the local domains known.
+    pub fn set_domains(&mut self, domains: &[Domain]) {
+        self.domains = domains.iter().map(|domain| key(&domain.to_string())).collect();
+    }
+
     /// Adds a user with all the logins of that user.
     ///
     /// # Errors
-    /// The first login that another user has, or that can be nobody's.
-    pub fn add(&mut self, credentials: UserCredentials, logins: &[String]) -> Result<(), String> {
-        self.people += usize::from(credentials.password.is_some());
+    /// The first login that another user has.
+    pub fn add(&mut self, credentials: UserCredentials, logins: &[Login]) -> Result<(), String> {
+        self.people += 1;
         self.with_keys += usize::from(credentials.keys.is_some());
-        self.decoy = self.decoy.take().or_else(|| credentials.password.clone());
         let credentials = Arc::new(credentials);
+        self.first.get_or_insert_with(|| Arc::clone(&credentials));
         for login in logins {
-            let prepared =
-                Login::prepare(login.as_bytes()).map_err(|error| format!("{login:?} is no login: {error}"))?;
-            let before = self.logins.insert(key(prepared.as_str()), Arc::clone(&credentials));
+            let before = self.logins.insert(key(login.as_str()), Arc::clone(&credentials));
             if before.is_some_and(|before| before.user != credentials.user) {
-                return Err(format!("another user logs in as {login:?} already"));
+                return Err(format!("another user logs in as {:?} already", login.as_str()));
             }
         }
         Ok(())
     }
 
-    /// How many users have a password.
+    /// How many users can log in.
     pub fn people(&self) -> usize {
         self.people
     }
 
-    /// Whether anybody can log in by a password.
+    /// Whether anybody can log in.
     pub fn is_for_people(&self) -> bool {
         self.people > 0
     }
 
-    /// Whether everybody who has a password can use SCRAM: who prefers it must not fail for want of keys.
+    /// Whether everybody who can log in can use SCRAM: who prefers it must not fail for want of keys.
     pub fn has_scram(&self) -> bool {
         self.people > 0 && self.with_keys == self.people
     }
@@ -103,7 +109,6 @@ impl Credentials {
             (Mechanism::SCRAM_SHA_256, self.has_scram()),
             (Mechanism::PLAIN, self.is_for_people()),
             (Mechanism::LOGIN, self.is_for_people()),
-            (Mechanism::EXTERNAL, tls.is_some_and(|tls| self.of_certificate(tls).is_some())),
         ];
         offers.into_iter().filter(|(_, can_succeed)| *can_succeed).map(|(mechanism, _)| mechanism).collect()
     }
@@ -118,28 +123,31 @@ impl Credentials {
         self.user(login).map_or_else(|| key(login.as_str()), |user| user.as_str().into())
     }
 
-    /// Whom the client's certificate names, where it was verified: by a mailbox, else by its common name.
-    pub(crate) fn of_certificate(&self, tls: &TlsFacts) -> Option<Login> {
-        let PeerCertificate { common_name, mailboxes, .. } =
-            tls.peer_certificate.as_deref().filter(|_| tls.verified)?;
-        let names = mailboxes.iter().chain(common_name);
-        let mut logins = names.filter_map(|name| Login::prepare(name.as_bytes()).ok());
-        logins.find(|login| self.user(login).is_some())
-    }
-
     /// The keys of that login; such as nobody has where there is none.
     pub(crate) fn keys(&self, login: &Login) -> ScramKeys {
+        // Random, and so others after a restart: what could be kept in the users file for it is made from passwords, and who is asked for
+        // keys could then try passwords against the answer.
         static SEED: OnceLock<[u8; 32]> = OnceLock::new();
         let keys = self.logins.get(&key(login.as_str())).and_then(|found| found.keys.clone());
-        keys.unwrap_or_else(|| ScramKeys::decoy(SEED.get_or_init(ScramKeys::decoy_seed), login))
+        let like = self.first.as_ref().and_then(|first| first.keys.as_ref());
+        keys.unwrap_or_else(|| ScramKeys::decoy(SEED.get_or_init(ScramKeys::decoy_seed), &self.bare_name(login), like))
+    }
+
+    /// The name without a local domain: the keys of most users are the same with one and without.
+    fn bare_name(&self, login: &Login) -> Box<str> {
+        let name = key(login.as_str());
+        match name.rsplit_once('@') {
+            Some((bare, domain)) if self.domains.contains(domain) => bare.into(),
+            _ => name,
+        }
     }
 
     /// Whether that is the password of that login. Takes as long where there is no such login. Waits where as many are verified as may be;
     /// the work is away from the threads of the sessions.
     pub(crate) async fn verify(&self, login: &Login, password: Secret) -> bool {
-        let known = self.logins.get(&key(login.as_str())).and_then(|found| found.password.clone());
+        let known = self.logins.get(&key(login.as_str()));
         let is_known = known.is_some();
-        let Some(hash) = known.or_else(|| self.decoy.clone()) else { return false };
+        let Some(hash) = known.or(self.first.as_ref()).map(|user| user.password.clone()) else { return false };
         let permit = Arc::clone(&self.verifications).acquire_owned().await;
         let verified = tokio::task::spawn_blocking(move || {
             let is_right = hash.verify(&password);

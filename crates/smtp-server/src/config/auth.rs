@@ -4,7 +4,7 @@ use smtp_config::{Hidden, Placed, Source, UserEntry, Users, file};
 use smtp_mail::LocalUser;
 use smtp_policy::guard::GuardLimits;
 use smtp_proto::Domain;
-use smtp_sasl::{PasswordHash, ScramKeys};
+use smtp_sasl::{Login, PasswordHash, ScramKeys};
 
 use super::prover::Prover;
 use crate::credentials::{Credentials, UserCredentials};
@@ -23,7 +23,7 @@ pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credent
     Credentials::new(limits, verifications, auth.clear_on_loopback)
 }
 
-/// Adds everybody in the users file, each hash and key found to be one. What is wrong is told at the user, and not shown.
+/// Adds everybody in the users file who has a password, each hash and key found to be one. What is wrong is told at the user, and not shown.
 pub(super) fn add_users(
     prover: &mut Prover<'_>,
     source: &Source,
@@ -31,6 +31,7 @@ pub(super) fn add_users(
     domains: &[Domain],
     credentials: &mut Credentials,
 ) {
+    credentials.set_domains(domains);
     for (name, entry) in &users.0 {
         let password = part(prover, source, name, "password", entry.password.as_ref(), PasswordHash::parse);
         let keys = part(prover, source, name, "scram_sha_256", entry.scram_sha_256.as_ref(), ScramKeys::parse);
@@ -38,9 +39,11 @@ pub(super) fn add_users(
             let text = format!("[{}] has `scram_sha_256` without `password`: `smtpctl encrypt` makes both", **name);
             prover.error_elsewhere(source.problem(name.place(), text));
         }
+        let Some(password) = password else { continue };
         let user = UserCredentials { user: LocalUser::new(name), password, keys };
+        let logins = logins(prover, source, name, entry, domains);
         // Two users of one name or address are told where recipients are.
-        if let Err(message) = credentials.add(user, &logins(name, entry, domains))
+        if let Err(message) = credentials.add(user, &logins)
             && !prover.has_problems()
         {
             prover.error_elsewhere(source.problem(name.place(), message));
@@ -64,11 +67,25 @@ fn part<T, E: std::fmt::Display>(
     parsed.map_err(refused).ok()
 }
 
-/// The name of the user, and each address.
-fn logins(name: &Placed<String>, entry: &UserEntry, domains: &[Domain]) -> Vec<String> {
+/// The name of the user, and each address, as far as somebody can log in by it: an address may have what a login cannot (RFC 4013).
+fn logins(
+    prover: &mut Prover<'_>,
+    source: &Source,
+    name: &Placed<String>,
+    entry: &UserEntry,
+    domains: &[Domain],
+) -> Vec<Login> {
     let addresses: Vec<String> = match &entry.addresses {
         Some(addresses) => addresses.iter().map(|address| (**address).clone()).collect(),
         None => domains.iter().map(|domain| format!("{}@{domain}", **name)).collect(),
     };
-    std::iter::once((**name).clone()).chain(addresses).collect()
+    let written = std::iter::once((**name).clone()).chain(addresses);
+    let prepared = written.filter_map(|login| match Login::prepare(login.as_bytes()) {
+        Ok(login) => Some(login),
+        Err(error) => {
+            prover.warn_elsewhere(source.problem(name.place(), format!("nobody can log in as {login:?}: {error}")));
+            None
+        }
+    });
+    prepared.collect()
 }

@@ -22,15 +22,16 @@ fn login(name: &str) -> Login {
 fn user(name: &str, keys: bool) -> UserCredentials {
     UserCredentials {
         user: LocalUser::new(name),
-        password: Some(PasswordHash::make(&secret(name))),
+        password: PasswordHash::make(&secret(name)),
         keys: keys.then(|| ScramKeys::make(&secret(name))),
     }
 }
 
 fn credentials(users: &[(&str, bool)]) -> Credentials {
     let mut credentials = Credentials::new(LIMITS, 1, false);
+    credentials.set_domains(&["Example.org".parse().unwrap()]);
     for (name, keys) in users {
-        credentials.add(user(name, *keys), &[(*name).to_owned(), format!("{name}@example.org")]).unwrap();
+        credentials.add(user(name, *keys), &[login(name), login(&format!("{name}@example.org"))]).unwrap();
     }
     credentials
 }
@@ -59,7 +60,7 @@ fn failures_are_counted_for_the_user_however_the_login_is_written() {
 #[test]
 fn a_login_belongs_to_one_user() {
     let mut credentials = credentials(&[("alice", true)]);
-    let error = credentials.add(user("bob", true), &["Alice@example.org".to_owned()]).unwrap_err();
+    let error = credentials.add(user("bob", true), &[login("Alice@example.org")]).unwrap_err();
     assert_eq!(error, "another user logs in as \"Alice@example.org\" already");
 }
 
@@ -77,16 +78,22 @@ fn c07_only_mechanisms_that_can_succeed_are_offered() {
 }
 
 #[test]
-fn external_is_offered_to_whom_a_verified_certificate_names() {
-    let credentials = credentials(&[("alice", false)]);
-    let certificate = PeerCertificate { common_name: Some("alice".to_owned()), ..PeerCertificate::default() };
-    let tls =
-        |verified| TlsFacts { verified, peer_certificate: Some(Box::new(certificate.clone())), ..TlsFacts::default() };
-    assert!(credentials.mechanisms(Some(&tls(true))).contains(&Mechanism::EXTERNAL));
-    assert!(!credentials.mechanisms(Some(&tls(false))).contains(&Mechanism::EXTERNAL));
-    let by_mailbox = PeerCertificate { mailboxes: vec!["alice@example.org".to_owned()], ..PeerCertificate::default() };
-    let tls = TlsFacts { verified: true, peer_certificate: Some(Box::new(by_mailbox)), ..TlsFacts::default() };
-    assert_eq!(credentials.of_certificate(&tls).unwrap().as_str(), "alice@example.org");
+fn nobody_is_asked_for_the_password_as_somebody_is() {
+    let mut credentials = credentials(&[]);
+    let keys = ScramKeys::make(&secret("alice")).expose().replace("$4096:", "$10000:");
+    let keys = ScramKeys::parse(&keys).unwrap();
+    let logins = ["alice", "alice@example.org"].map(login);
+    credentials.add(UserCredentials { keys: Some(keys.clone()), ..user("alice", false) }, &logins).unwrap();
+    let exposed = |name: &str| credentials.keys(&login(name)).expose();
+    for name in ["alice", "nobody"] {
+        let first = exposed(name);
+        for same in [name.to_uppercase(), format!("{name}@example.org"), format!("{name}@EXAMPLE.org")] {
+            assert_eq!(exposed(&same), first, "{same}");
+        }
+        assert!(first.starts_with("SCRAM-SHA-256$10000:") && first.len() == keys.expose().len(), "{first}");
+        assert_ne!(exposed(&format!("{name}@example.net")), first, "of another domain");
+    }
+    assert_ne!(exposed("nobody"), exposed("alice"));
 }
 
 #[test]

@@ -275,8 +275,6 @@ names! {
         Protocol = "protocol",
         /// The peer takes no certificate of ours.
         CertificateRefused = "certificate_refused",
-        /// The peer's certificate is missing or not good.
-        PeerCertificate = "peer_certificate",
         /// It took too long.
         TimedOut = "timed_out",
         /// The connection ended or broke.
@@ -305,7 +303,6 @@ impl TlsFailure {
             Self::CertificateRefused => {
                 "the peer does not trust the certificate: see that [tls] certificates has the whole chain and the name it asks for"
             }
-            Self::PeerCertificate => "the peer needs a certificate that is good for this",
             Self::TimedOut => {
                 "the way to the peer is slow, or the peer is: raise [timeouts] tls_handshake if it is a client of yours"
             }
@@ -326,8 +323,6 @@ names! {
         ScramSha256 = "SCRAM-SHA-256",
         /// The same, bound to the TLS channel.
         ScramSha256Plus = "SCRAM-SHA-256-PLUS",
-        /// By client certificate.
-        External = "EXTERNAL",
     }
 }
 

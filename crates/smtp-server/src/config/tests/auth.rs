@@ -31,6 +31,24 @@ fn people_with_passwords_are_listened_to_where_there_is_tls() {
 }
 
 #[test]
+fn an_address_need_not_be_a_login() {
+    let folder = Folder::new();
+    let others = "[alice]\n[bob]\naddresses = [\"😀@example.org\", \"bob@example.org\"]\n";
+    folder.write("users.toml", others);
+    assert_eq!(folder.good(GOOD).credentials.people(), 0);
+    folder.write("users.toml", &others.replace("[bob]\n", &alice("").replace("[alice]", "[bob]")));
+    assert_eq!(
+        folder.warning(GOOD),
+        "users.toml:2:2: nobody can log in as \"😀@example.org\": it has characters that cannot stand in it (RFC 4013)"
+    );
+    let bob = |name: &str| smtp_sasl::Login::prepare(name.as_bytes()).unwrap();
+    let credentials = &folder.load(GOOD).unwrap().config.credentials;
+    for name in ["bob", "bob@example.org"] {
+        assert_eq!(credentials.user(&bob(name)).map(smtp_mail::LocalUser::as_str), Some("bob"), "{name}");
+    }
+}
+
+#[test]
 fn scram_is_for_all_or_for_nobody() {
     let folder = Folder::new();
     let keys = ScramKeys::make(&prepare_password(b"wonderland").unwrap()).expose();
