@@ -76,6 +76,8 @@ impl Site {
 struct Server {
     child: Child,
     log: BufReader<ChildStderr>,
+    /// Lines that came before one that was asked for.
+    passed_over: Vec<Value>,
     address: String,
 }
 
@@ -83,14 +85,17 @@ impl Server {
     fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        let mut server = Self { child, log, address: String::new() };
+        let mut server = Self { child, log, passed_over: Vec::new(), address: String::new() };
         let started = server.event("started");
         started["addresses"].as_str().unwrap().clone_into(&mut server.address);
         server
     }
 
-    /// The next line of the log with this event.
+    /// The next line of the log with this event, whatever came before it.
     fn event(&mut self, event: &str) -> Value {
+        if let Some(index) = self.passed_over.iter().position(|line| line["event"] == event) {
+            return self.passed_over.remove(index);
+        }
         loop {
             let mut line = String::new();
             assert!(self.log.read_line(&mut line).unwrap() > 0, "the server ended before it logged {event}");
@@ -98,6 +103,7 @@ impl Server {
             if line["event"] == event {
                 return line;
             }
+            self.passed_over.push(line);
         }
     }
 
