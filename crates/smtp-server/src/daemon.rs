@@ -26,7 +26,6 @@ use crate::runner::{self, Runner};
 use crate::shared::Shared;
 use crate::submit::Submission;
 
-pub(crate) use self::accept::{endpoint, too_many_reply as too_many};
 pub use crate::shared::Attempted;
 
 /// How often it is looked whether the files of the certificates have changed.

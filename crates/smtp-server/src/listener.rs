@@ -5,14 +5,20 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use smtp_policy::client_network;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::log;
+
 /// Connections that the kernel may hold until they are accepted, so that a burst of 1,000 is not refused. The kernel
 /// cuts it to `net.core.somaxconn`, which is 4,096 by default.
 const BACKLOG: i32 = 4096;
+
+/// How long to wait when the system cannot give a connection (most often: no file descriptors are left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +76,42 @@ fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::AddrNotAvailable => "this machine has no such address; correct it in [[listener]]",
         _ => "the system refused it",
     }
+}
+
+/// Hands on connections for as long as it runs. One line tells of a shortage, however long it lasts.
+pub(crate) async fn accept_all<T, F>(accept: impl Fn() -> F, mut take: impl FnMut(T))
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut short = false;
+    loop {
+        match accept().await {
+            Ok(connection) => {
+                short = false;
+                take(connection);
+            }
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut short, true) {
+                    log::not_accepted(&error);
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection that broke before it was accepted is no trouble of ours.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::Interrupted
+    )
 }
 
 /// Who is at the other end of a session.

@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 use crate::log;
-use crate::submit::{Submission, Submitter};
+use crate::submit::Submission;
 
 /// How often it is looked for files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -145,7 +145,7 @@ impl Maildrop {
             Err(error) => return Outcome::Refused(error.to_string()),
         };
         let Ok((ours, theirs)) = UnixStream::pair() else { return Outcome::Later };
-        let serving = tokio::spawn(self.submission.clone().serve(theirs, Submitter::find(uid).await));
+        let serving = tokio::spawn(self.submission.clone().serve(theirs, uid));
         let config = ClientConfig::new("localhost".parse().expect("localhost is a name"));
         let session = ClientSession::new(Arc::new(config), None, now());
         let mut submitting = Submitting { connection: Connection::new(ours, session), refusals: Vec::new() };

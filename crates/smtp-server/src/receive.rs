@@ -12,22 +12,25 @@ mod replies;
 mod transaction;
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::Either;
 use smtp_policy::Network;
-use smtp_proto::Reply;
-use smtp_proto::server::ServerConfig;
+use smtp_proto::server::{Protocol, ServerConfig, ServerTimeouts};
+use smtp_proto::{Limits, Reply, ReplyCode};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::arrival::turn_away;
-use self::connection::Receiver;
+use self::connection::Opened;
+use crate::config::Config;
 use crate::listener::{Peer, SessionPermit};
 use crate::log;
 use crate::metrics::Service;
-use crate::shared::Shared;
+use crate::shared::{self, Shared};
 use crate::submit::Submitter;
 
 /// What the sessions of one listener have in common. Made anew at reload; open sessions keep theirs.
@@ -45,6 +48,42 @@ pub(crate) struct Endpoint {
     pub(crate) implicit_tls: bool,
     /// The proxies that all connections come from; empty: they come from the clients themselves.
     pub(crate) proxy_from: Arc<[Network]>,
+}
+
+impl Endpoint {
+    /// What is so without TLS and without a proxy. It greets as `name`: a domain name in ASCII.
+    pub(crate) fn new(config: &Config, name: &str, service: Service) -> Self {
+        let limits = Limits {
+            message_octets: config.limits.message_octets,
+            recipients_per_message: config.limits.recipients_per_message,
+            errors_per_session: config.limits.errors_per_session,
+            idle_commands_per_message: config.limits.idle_commands_per_message,
+            transactions_per_session: config.limits.transactions_per_session,
+            ..Limits::default()
+        };
+        let timeouts = ServerTimeouts {
+            command: config.timeouts.command,
+            data_block: config.timeouts.data_block,
+            session: config.timeouts.session,
+            start_tls: config.timeouts.tls_handshake,
+            ..ServerTimeouts::default()
+        };
+        let (protocol, spoken) = match service {
+            Service::Lmtp => (Protocol::Lmtp, "LMTP"),
+            Service::Mx | Service::Submission => (Protocol::Smtp, "ESMTP"),
+        };
+        let greeting = Reply::without_status(ReplyCode::SERVICE_READY, spoken);
+        let text = format!("{name} {spoken}");
+        let engine = ServerConfig { protocol, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) };
+        Self {
+            service,
+            engine: Arc::new(engine),
+            greeting: greeting.clone().with_text(text).unwrap_or(greeting),
+            acceptor: None,
+            implicit_tls: false,
+            proxy_from: Arc::default(),
+        }
+    }
 }
 
 impl fmt::Debug for Endpoint {
@@ -105,7 +144,8 @@ async fn serve_client(
     permit: SessionPermit,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let Some(mut receiver) = Receiver::open(tcp, session, shared, endpoint, permit, &mut phase).await else { return };
+    let opened = Opened::new(session, shared, endpoint, permit);
+    let Some(mut receiver) = opened.by_network(tcp, &mut phase).await else { return };
     let reason = receiver.serve(&mut phase).await;
     Box::pin(receiver.end(reason)).await;
 }
@@ -113,15 +153,34 @@ async fn serve_client(
 /// Serves a program of this machine over a Unix socket: the same session, without TLS.
 pub(crate) async fn serve_local(
     unix: UnixStream,
+    peer: Peer,
     submitter: Submitter,
     shared: Arc<Shared>,
     endpoint: Arc<Endpoint>,
     permit: SessionPermit,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let mut receiver = Receiver::open_local(unix, submitter, shared, endpoint, permit);
+    let session = Box::new(log::Session::new(endpoint.service, peer));
+    let mut receiver = Opened::new(session, shared, endpoint, permit).by_program(unix, submitter);
     let reason = receiver.serve(&mut phase).await;
     Box::pin(receiver.end(reason)).await;
+}
+
+/// Brings a session to its end. A panic in it is counted and told, and all else goes on.
+pub(crate) fn to_its_end(
+    session: impl Future<Output = ()>,
+    shared: Arc<Shared>,
+    peer: Peer,
+    alive: mpsc::Sender<()>,
+) -> impl Future<Output = ()> {
+    // Not an async block, which would hold the session twice.
+    AssertUnwindSafe(session).catch_unwind().map(move |ended| {
+        if ended.is_err() {
+            shared.metrics().panicked();
+            log::panicked(&format_args!("the session of {peer}"));
+        }
+        drop(alive);
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use tokio::sync::broadcast;
 use crate::config::Config;
 use crate::control::Control;
 use crate::listener::Sessions;
-use crate::metrics::{AttemptResult, Metrics};
+use crate::metrics::{AttemptResult, Metrics, Service};
+use crate::receive::Endpoint;
 
 /// Ends of attempts that wait for a slow watcher; past it the watcher misses the oldest.
 const WATCHED_MAX: usize = 1024;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) login_guard: Mutex<LoginGuard>,
     config: ArcSwap<Config>,
     deliverer: ArcSwap<Deliverer>,
+    submit_endpoint: ArcSwap<Endpoint>,
     watchers: broadcast::Sender<Arc<Attempted>>,
 }
 
@@ -58,6 +60,7 @@ impl Shared {
     pub(crate) fn new(control: Control, config: Arc<Config>) -> Self {
         let (watchers, _) = broadcast::channel(WATCHED_MAX);
         let deliverer = ArcSwap::from_pointee(deliverer(&config));
+        let submit_endpoint = ArcSwap::from_pointee(submit_endpoint(&config));
         Self {
             control,
             sessions: Arc::default(),
@@ -65,6 +68,7 @@ impl Shared {
             login_guard: Mutex::default(),
             config: ArcSwap::new(config),
             deliverer,
+            submit_endpoint,
             watchers,
         }
     }
@@ -76,12 +80,18 @@ impl Shared {
 
     pub(crate) fn set_config(&self, config: Arc<Config>) {
         self.deliverer.store(Arc::new(deliverer(&config)));
+        self.submit_endpoint.store(Arc::new(submit_endpoint(&config)));
         self.config.store(config);
     }
 
     /// What brings mail to other hosts, with the sessions that it keeps.
     pub(crate) fn deliverer(&self) -> Arc<Deliverer> {
         self.deliverer.load_full()
+    }
+
+    /// What the sessions with programs of this machine have in common.
+    pub(crate) fn submit_endpoint(&self) -> Arc<Endpoint> {
+        self.submit_endpoint.load_full()
     }
 
     pub(crate) fn queue(&self) -> &Queue {
@@ -109,6 +119,12 @@ impl Shared {
 /// What the server calls itself, in its greeting and after EHLO.
 pub(crate) fn hello_name(name: &str) -> HelloName {
     name.parse().expect("a domain name in ASCII is a name for EHLO")
+}
+
+/// A submission that greets with the domain of addresses that have none, since that is what a program that hands in mail
+/// must know.
+fn submit_endpoint(config: &Config) -> Endpoint {
+    Endpoint::new(config, config.submit.domain.as_str(), Service::Submission)
 }
 
 fn deliverer(config: &Config) -> Deliverer {

@@ -1,15 +1,9 @@
 //! The listeners of the daemon, and their change at reload.
 
-use std::io;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::FutureExt;
 use smtp_config::file::ListenerTls;
-use smtp_proto::server::{Protocol, ServerConfig, ServerTimeouts};
-use smtp_proto::{EnhancedStatus, Limits, Reply, ReplyCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -17,14 +11,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Listening;
 use crate::config::{self, Config};
-use crate::listener::{self, BindError, Peer, TooMany};
+use crate::listener::{self, BindError, Peer};
 use crate::log;
-use crate::metrics::Service;
 use crate::receive::{self, Endpoint, Phase};
-use crate::shared::{self, Shared};
-
-/// How long to wait when the system cannot give a connection (most often: no file descriptors are left).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use crate::shared::Shared;
 
 /// All listeners.
 #[derive(Debug)]
@@ -82,11 +72,11 @@ impl Listeners {
         }
         for open in &self.open {
             if let Some(listener) = listener_at(config, open.configured) {
-                open.endpoint.send_replace(Arc::new(endpoint(config, &config.hostname, listener, tls.as_ref())));
+                open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.as_ref())));
             }
         }
         for (listener, socket) in bound {
-            self.start(Arc::new(endpoint(config, &config.hostname, listener, tls.as_ref())), listener.address, socket);
+            self.start(Arc::new(endpoint(config, listener, tls.as_ref())), listener.address, socket);
         }
         Ok(())
     }
@@ -183,41 +173,12 @@ fn listener_at(config: &Config, address: SocketAddr) -> Option<&config::Listener
     config.listeners.iter().find(|listener| listener.address == address)
 }
 
-/// What the sessions of a listener have in common, which greets as `name`: a domain name in ASCII.
-pub(crate) fn endpoint(
-    config: &Config,
-    name: &str,
-    listener: &config::Listener,
-    tls: Option<&Arc<rustls::ServerConfig>>,
-) -> Endpoint {
-    let limits = Limits {
-        message_octets: config.limits.message_octets,
-        recipients_per_message: config.limits.recipients_per_message,
-        errors_per_session: config.limits.errors_per_session,
-        idle_commands_per_message: config.limits.idle_commands_per_message,
-        transactions_per_session: config.limits.transactions_per_session,
-        ..Limits::default()
-    };
-    let timeouts = ServerTimeouts {
-        command: config.timeouts.command,
-        data_block: config.timeouts.data_block,
-        session: config.timeouts.session,
-        start_tls: config.timeouts.tls_handshake,
-        ..ServerTimeouts::default()
-    };
-    let (protocol, spoken) = match listener.service {
-        Service::Lmtp => (Protocol::Lmtp, "LMTP"),
-        Service::Mx | Service::Submission => (Protocol::Smtp, "ESMTP"),
-    };
-    let greeting = Reply::without_status(ReplyCode::SERVICE_READY, spoken);
-    let text = format!("{name} {spoken}");
+fn endpoint(config: &Config, listener: &config::Listener, tls: Option<&Arc<rustls::ServerConfig>>) -> Endpoint {
     Endpoint {
-        service: listener.service,
-        engine: Arc::new(ServerConfig { protocol, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) }),
-        greeting: greeting.clone().with_text(text).unwrap_or(greeting),
         acceptor: tls.filter(|_| listener.tls != ListenerTls::None).cloned().map(TlsAcceptor::from),
         implicit_tls: listener.tls == ListenerTls::Implicit,
         proxy_from: Arc::clone(&listener.proxy_from),
+        ..Endpoint::new(config, &config.hostname, listener.service)
     }
 }
 
@@ -231,23 +192,7 @@ struct Accept {
 
 impl Accept {
     async fn run(self, socket: TcpListener) {
-        // One line tells of a shortage, however long it lasts.
-        let mut short = false;
-        loop {
-            match socket.accept().await {
-                Ok((tcp, peer)) => {
-                    short = false;
-                    self.admit(tcp, Peer::Address(peer));
-                }
-                Err(error) if is_of_the_client(&error) => {}
-                Err(error) => {
-                    if !std::mem::replace(&mut short, true) {
-                        log::not_accepted(&error);
-                    }
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
+        listener::accept_all(|| socket.accept(), |(tcp, peer)| self.admit(tcp, Peer::Address(peer))).await;
     }
 
     fn admit(&self, tcp: TcpStream, peer: Peer) {
@@ -260,42 +205,13 @@ impl Accept {
             Ok(permit) => permit,
             Err(too_many) => {
                 let session = log::Session::new(endpoint.service, peer);
-                return receive::turn_away(&tcp, &session, &self.shared, &endpoint, too_many);
+                return receive::turn_away(|line| tcp.try_write(line), &session, &self.shared, &endpoint, too_many);
             }
         };
         let shared = Arc::clone(&self.shared);
         let phase = self.phase.clone();
         let alive = self.alive.clone();
         let session = receive::serve(tcp, peer, Arc::clone(&shared), endpoint, permit, phase);
-        // Not an async block, which would hold the session twice.
-        tokio::spawn(AssertUnwindSafe(session).catch_unwind().map(move |ended| {
-            if ended.is_err() {
-                shared.metrics().panicked();
-                log::panicked(&format_args!("the session of {peer}"));
-            }
-            drop(alive);
-        }));
+        tokio::spawn(receive::to_its_end(session, shared, peer, alive));
     }
-}
-
-/// What a client hears that is one too many.
-pub(crate) fn too_many_reply(too_many: TooMany) -> Reply {
-    let text = match too_many {
-        TooMany::Sessions => "Too many sessions at the moment; try again later",
-        TooMany::SessionsPerClient => "Too many sessions from your address; close some",
-    };
-    Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text)
-}
-
-/// A connection that broke before it was accepted is no trouble of ours.
-fn is_of_the_client(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::Interrupted
-    )
 }

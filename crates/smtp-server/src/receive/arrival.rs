@@ -1,15 +1,16 @@
 //! What comes before a session: the header of a proxy, and the refusal of a client that is too many.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use smtp_io::proxy::{ProxyHeader, ReadHeaderError, read_header};
+use smtp_proto::{EnhancedStatus, Reply, ReplyCode};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::connection::unless_stopped;
 use super::{Endpoint, Phase};
-use crate::daemon;
 use crate::listener::{Peer, SessionPermit, TooMany};
 use crate::log;
 use crate::metrics::{ProxyRefusal, Stage};
@@ -35,7 +36,7 @@ pub(super) async fn by_proxy(
     match permit.name(session.peer, config.limits.sessions) {
         Ok(permit) => Some(permit),
         Err(too_many) => {
-            turn_away(tcp, session, shared, endpoint, too_many);
+            turn_away(|line| tcp.try_write(line), session, shared, endpoint, too_many);
             None
         }
     }
@@ -82,18 +83,22 @@ fn refuse(shared: &Shared, session: &log::Session, reason: ProxyRefusal, text: &
 
 /// Says why, if that can be said at once and in the clear, and closes: nothing is spent on a client that is too many.
 pub(crate) fn turn_away(
-    tcp: &TcpStream,
+    write: impl FnOnce(&[u8]) -> io::Result<usize>,
     session: &log::Session,
     shared: &Shared,
     endpoint: &Endpoint,
     too_many: TooMany,
 ) {
-    let reply = daemon::too_many(too_many);
+    let text = match too_many {
+        TooMany::Sessions => "Too many sessions at the moment; try again later",
+        TooMany::SessionsPerClient => "Too many sessions from your address; close some",
+    };
+    let reply = Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text);
     if !endpoint.implicit_tls {
         let mut line = bytes::BytesMut::new();
         reply.encode(&mut line);
         // A fresh connection has room for a line; if not, the client sees it closed.
-        let _ = tcp.try_write(&line);
+        let _ = write(&line);
     }
     shared.metrics().reject(Stage::Connect, reply.code());
     log::turned_away(session, &reply, &too_many);

@@ -55,88 +55,77 @@ pub(super) struct Receiver {
     _permit: SessionPermit,
 }
 
-impl Receiver {
-    /// Takes the client in, under TLS where that comes first. `None` where the session has ended before it began, which is
-    /// logged.
-    pub(super) async fn open(
-        tcp: TcpStream,
+/// A session from its first moment, before there is a connection on which SMTP can be spoken.
+pub(super) struct Opened {
+    session: Box<log::Session>,
+    shared: Arc<Shared>,
+    endpoint: Arc<Endpoint>,
+    at: Instant,
+    guard: SessionGuard,
+    permit: SessionPermit,
+}
+
+impl Opened {
+    /// Now. It is counted, and logged.
+    pub(super) fn new(
         session: Box<log::Session>,
         shared: Arc<Shared>,
         endpoint: Arc<Endpoint>,
         permit: SessionPermit,
-        phase: &mut watch::Receiver<Phase>,
-    ) -> Option<Self> {
+    ) -> Self {
         let guard = shared.metrics().session_opened(endpoint.service);
         log::connected(&session);
-        let opened = Instant::now();
-        let (stream, tls) = match &endpoint.acceptor {
-            Some(acceptor) if endpoint.implicit_tls => {
-                // On the heap, as all that is large and rare: sessions are many, and most of them wait.
-                match Box::pin(secure(tcp, acceptor, endpoint.engine.timeouts.start_tls, phase)).await {
-                    Ok((stream, facts)) => (stream, Some(facts)),
-                    Err(broken) => {
-                        note_broken(&shared, &session, &broken);
-                        let reason = &log::Chain(&broken);
-                        log::closed(
-                            &session,
-                            log::Closed { reason, messages: 0, refused: 0, duration: opened.elapsed() },
-                        );
-                        return None;
-                    }
-                }
-            }
-            _ => (Stream::from(tcp), None),
+        Self { session, shared, endpoint, at: Instant::now(), guard, permit }
+    }
+
+    /// Takes the client in, under TLS where that comes first. `None` where the session has ended before it began, which is
+    /// logged.
+    pub(super) async fn by_network(self, tcp: TcpStream, phase: &mut watch::Receiver<Phase>) -> Option<Receiver> {
+        let Self { session, shared, endpoint, .. } = &self;
+        let Some(acceptor) = endpoint.acceptor.as_ref().filter(|_| endpoint.implicit_tls) else {
+            return Some(self.receiver(tcp, None, None));
         };
-        if let Some(facts) = &tls {
-            handshake::done(&shared, &session, facts);
+        // On the heap, as all that is large and rare: sessions are many, and most of them wait.
+        match Box::pin(secure(tcp, acceptor, endpoint.engine.timeouts.start_tls, phase)).await {
+            Ok((stream, facts)) => {
+                handshake::done(shared, session, &facts);
+                Some(self.receiver(stream, Some(facts), None))
+            }
+            Err(broken) => {
+                note_broken(shared, session, &broken);
+                let (reason, duration) = (&log::Chain(&broken), self.at.elapsed());
+                log::closed(session, log::Closed { reason, messages: 0, refused: 0, duration });
+                None
+            }
         }
-        let engine = ServerSession::new(Arc::clone(&endpoint.engine), tls, now());
-        Some(Self {
-            connection: Connection::new(stream, engine),
-            shared,
-            endpoint,
-            session,
-            submitter: None,
-            exchange: None,
-            login: None,
-            transaction: None,
-            opened,
-            messages: 0,
-            refused: 0,
-            _guard: guard,
-            _permit: permit,
-        })
     }
 
     /// Takes in a program of this machine.
-    pub(super) fn open_local(
-        unix: UnixStream,
-        submitter: Submitter,
-        shared: Arc<Shared>,
-        endpoint: Arc<Endpoint>,
-        permit: SessionPermit,
-    ) -> Self {
-        let session = Box::new(log::Session::new(endpoint.service, submitter.peer()));
-        let guard = shared.metrics().session_opened(endpoint.service);
-        log::connected(&session);
-        let engine = ServerSession::new(Arc::clone(&endpoint.engine), None, now());
-        Self {
-            connection: Connection::new(unix, engine),
-            shared,
-            endpoint,
-            session,
-            submitter: Some(submitter),
+    pub(super) fn by_program(self, unix: UnixStream, submitter: Submitter) -> Receiver {
+        self.receiver(unix, None, Some(submitter))
+    }
+
+    fn receiver(self, stream: impl Into<Stream>, tls: Option<TlsFacts>, submitter: Option<Submitter>) -> Receiver {
+        let engine = ServerSession::new(Arc::clone(&self.endpoint.engine), tls, now());
+        Receiver {
+            connection: Connection::new(stream, engine),
+            shared: self.shared,
+            endpoint: self.endpoint,
+            session: self.session,
+            submitter,
             exchange: None,
             login: None,
             transaction: None,
-            opened: Instant::now(),
+            opened: self.at,
             messages: 0,
             refused: 0,
-            _guard: guard,
-            _permit: permit,
+            _guard: self.guard,
+            _permit: self.permit,
         }
     }
+}
 
+impl Receiver {
     /// Serves the client to the end of the session. When the server drains, the session ends with 421 as soon as no
     /// transaction is open; when that takes too long it ends at once.
     pub(super) async fn serve(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<CloseReason, Broken> {

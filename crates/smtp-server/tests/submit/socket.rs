@@ -70,6 +70,17 @@ async fn who_sends_too_much_is_asked_to_wait() {
 }
 
 #[tokio::test]
+async fn the_sessions_of_one_user_have_a_limit() {
+    let mut house = House::start("[limits]\nsessions_per_client = 1\n").await;
+    let first = connect(&house).await;
+    let mut second = Dialogue::new(UnixStream::connect(house.path("submit.sock")).await.unwrap());
+    assert!(second.reply().await.starts_with("421 4.7.0 "));
+    assert_eq!(second.reply().await, "", "the connection is closed");
+    drop(first);
+    house.stop().await;
+}
+
+#[tokio::test]
 async fn the_socket_goes_with_the_server() {
     let mut house = House::start("").await;
     let mut open = connect(&house).await;
