@@ -47,16 +47,24 @@ impl Submitter {
         Self { uid, name: named.map_or_else(|| uid.to_string(), |user| user.name).into() }
     }
 
-    /// Whether this user may send a message under that path now; if so, it is counted.
+    /// Whether this user may send under that path.
     ///
     /// # Errors
-    /// The reply to MAIL: the path is somebody else's, or there were too many messages in the last hour.
-    pub(crate) fn permit(&self, shared: &Shared, config: &Config, path: &ReversePath) -> Result<(), Reply> {
+    /// The reply to MAIL: the path is somebody else's.
+    pub(crate) fn permit(&self, config: &Config, path: &ReversePath) -> Result<(), Reply> {
         let privileged = self.uid == 0 || self.uid == rustix::process::geteuid().as_raw();
         if !config.submit.senders.permits(LocalUserFacts { name: &self.name, privileged }, path) {
             let text = format!("{path}: user {} may not send under this address ([submit] trusted_users)", self.name);
             return Err(NOT_YOURS.with_text(text).unwrap_or(NOT_YOURS));
         }
+        Ok(())
+    }
+
+    /// Counts a message, unless there were too many.
+    ///
+    /// # Errors
+    /// The reply to MAIL: there were too many messages in the last hour.
+    pub(crate) fn count(&self, shared: &Shared, config: &Config) -> Result<(), Reply> {
         let Some(events) = config.submit.messages_per_hour else { return Ok(()) };
         let rate = Rate { events, period: RATE_PERIOD };
         // Counting cannot panic half way, so a poisoned lock holds sound numbers.

@@ -47,13 +47,18 @@ pub(super) struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Whether this one may send under that path now.
-    fn permit(&self, shared: &Shared, config: &Config, path: &ReversePath) -> Result<(), Reply> {
+    /// Whether this one may send under that path.
+    fn permit(&self, config: &Config, path: &ReversePath) -> Result<(), Reply> {
         if let Some(login) = self.login.filter(|login| !login.permits(config, path)) {
             let text = format!("{path}: {} may not send under this address", login.user());
             return Err(replies::NOT_YOUR_ADDRESS.with_text(text).unwrap_or(replies::NOT_YOUR_ADDRESS));
         }
-        self.submitter.map_or(Ok(()), |submitter| submitter.permit(shared, config, path))
+        self.submitter.map_or(Ok(()), |submitter| submitter.permit(config, path))
+    }
+
+    /// Counts a message, where only so many are taken.
+    fn count(&self, shared: &Shared, config: &Config) -> Result<(), Reply> {
+        self.submitter.map_or(Ok(()), |submitter| submitter.count(shared, config))
     }
 }
 
@@ -72,7 +77,7 @@ pub(super) struct Refused {
 }
 
 impl Transaction {
-    /// Begins with MAIL: the policy is asked, and room is reserved for what SIZE declares.
+    /// Begins with MAIL: the policy is asked, and whether there is room for what SIZE declares; it is reserved when the content comes.
     pub(super) fn begin(
         shared: &Shared,
         config: Arc<Config>,
@@ -85,11 +90,13 @@ impl Transaction {
             None => Facts::of_local_user(),
         };
         let permitted = config.policy.mail(&facts).into_result();
-        let permitted = permitted.and_then(|()| sender.permit(shared, &config, &mail.reverse_path));
+        let permitted = permitted.and_then(|()| sender.permit(&config, &mail.reverse_path));
         let draft = permitted.and_then(|()| {
             let draft = shared.queue().draft(mail.parameters.size);
             draft.map_err(|error| draft_refused(&error))
         });
+        // What there is no room for is not counted.
+        let draft = draft.and_then(|draft| sender.count(shared, &config).map(|()| draft));
         match draft {
             Ok(draft) => {
                 let header = HeaderSplitter::new(config.limits.header_octets);

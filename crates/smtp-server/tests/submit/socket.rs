@@ -69,6 +69,18 @@ async fn who_sends_too_much_is_asked_to_wait() {
     house.stop().await;
 }
 
+/// What the queue had no room for is not held against the user.
+#[tokio::test]
+async fn what_finds_no_room_is_not_counted() {
+    let mut house = House::start("free_octets_min = \"4000000 GiB\"\n[submit]\nmessages_per_hour = 1\n").await;
+    let mut dialogue = connect(&house).await;
+    for _ in 0..3 {
+        let reply = dialogue.ask("MAIL FROM:<>").await;
+        assert!(reply.starts_with("452 4.3.1 "), "{reply}");
+    }
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn the_sessions_of_one_user_have_a_limit() {
     let mut house = House::start("[limits]\nsessions_per_client = 1\n").await;
