@@ -4,9 +4,9 @@
 //! read, and the owner of the file is the user that submits it. A file goes the way of any message of that user, through a
 //! session of its own, and is removed when the message is durable. What cannot be taken is put aside, with a line in the log.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,9 @@ use crate::submit::Submission;
 
 /// How often it is looked for files.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Files taken before others of the server get their turn: the rest is for the next look.
+/// Files of one user that are taken in a look: the rest is for the next.
+const FILES_PER_USER_MAX: usize = 100;
+/// Files of all users that are taken in a look.
 const FILES_PER_LOOK_MAX: usize = 1000;
 /// What the envelope may add to the content.
 const ENVELOPE_OCTETS_MAX: u64 = 1 << 20;
@@ -48,6 +50,17 @@ pub(crate) struct Maildrop {
     stopping: watch::Receiver<bool>,
     /// What could neither be taken nor put aside, so that it is told once.
     stuck: HashSet<OsString>,
+    /// The folder could not be read the last time, which is told.
+    unreadable: bool,
+}
+
+/// What is in the folder.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    /// The files that are whole, with their owners.
+    files: Vec<(u32, OsString)>,
+    /// Of what was stuck, what is still there.
+    stuck: HashSet<OsString>,
 }
 
 /// What became of a file.
@@ -64,7 +77,7 @@ impl Maildrop {
     /// The maildrop of the configuration in force; another folder takes a start of the server.
     pub(crate) fn new(submission: Submission, stopping: watch::Receiver<bool>) -> Self {
         let directory = submission.shared.config().submit.maildrop.clone();
-        Self { directory, submission, stopping, stuck: HashSet::new() }
+        Self { directory, submission, stopping, stuck: HashSet::new(), unreadable: false }
     }
 
     /// Takes files until the server stops.
@@ -83,49 +96,58 @@ impl Maildrop {
 
     /// Takes what is there now.
     async fn look(&mut self) {
-        let names = match self.blocking(|directory| list(&directory)).await {
-            Ok(names) => names,
-            Err(error) => return log::maildrop_unusable(&self.directory, &error),
+        let stuck = self.stuck.clone();
+        let files = match self.blocking(move |directory| list(&directory, &stuck)).await {
+            Ok(Listed { files, stuck }) => {
+                self.stuck = stuck;
+                self.unreadable = false;
+                files
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    log::maildrop_unusable(&self.directory, &error);
+                }
+                return;
+            }
         };
-        self.stuck.retain(|name| names.contains(name));
         // Whoever must wait once in a look need not be tried again in it.
         let mut waiting = HashSet::new();
-        for name in names {
+        for (uid, name) in files {
             if *self.stopping.borrow() {
                 return;
             }
-            if !self.stuck.contains(&name) {
-                self.take(name, &mut waiting).await;
+            if !waiting.contains(&uid) {
+                waiting.extend(self.take(name).await);
             }
         }
     }
 
-    async fn take(&mut self, name: OsString, waiting: &mut HashSet<u32>) {
+    /// Takes a file. The user who must wait, if it is so.
+    async fn take(&mut self, name: OsString) -> Option<u32> {
         let octets_max = self.submission.shared.config().limits.message_octets.saturating_add(ENVELOPE_OCTETS_MAX);
         let path = self.directory.join(&name);
         let read = self.blocking(move |_| read(&path, octets_max)).await;
         let (uid, outcome) = match read {
-            Ok((uid, _)) if waiting.contains(&uid) => return,
+            // Whose file was opened says who submits it, whatever stood there when the folder was listed.
             Ok((uid, octets)) => (Some(uid), self.submit(uid, octets).await),
             // It has gone since the folder was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => (None, Outcome::Refused(error.to_string())),
         };
         match outcome {
             Outcome::Taken => self.settle(name, |directory, name| fs::remove_file(directory.join(name))).await,
-            Outcome::Later => waiting.extend(uid),
+            Outcome::Later => return uid,
             Outcome::Refused(reason) => {
                 log::dropped_refused(&name, uid, &reason);
-                self.settle(name, |directory, name| {
-                    fs::rename(directory.join(name), directory.join(REFUSED).join(name))
-                })
-                .await;
+                let number = self.submission.shared.queue().next_id();
+                self.settle(name, move |directory, name| put_aside(directory, name, &number.to_string())).await;
             }
         }
+        None
     }
 
     /// Takes a file out of the way. One that stays is not tried again until the server is started anew.
-    async fn settle(&mut self, name: OsString, act: impl FnOnce(&Path, &OsString) -> io::Result<()> + Send + 'static) {
+    async fn settle(&mut self, name: OsString, act: impl FnOnce(&Path, &OsStr) -> io::Result<()> + Send + 'static) {
         let moved = name.clone();
         if let Err(error) = self.blocking(move |directory| act(&directory, &moved)).await {
             log::maildrop_unusable(&self.directory.join(&name), &error);
@@ -238,33 +260,67 @@ fn make(directory: &Path, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// The names of the files that are whole. Those that were given up while they were written are removed.
-fn list(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
+/// The files that are whole, and not `stuck`. Those that were given up while they were written are removed.
+fn list(directory: &Path, stuck: &HashSet<OsString>) -> io::Result<Listed> {
+    let (mut turns, mut still_stuck) = (Turns::default(), HashSet::new());
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = entry.file_name();
         if name == REFUSED {
             continue;
         }
-        if name.as_encoded_bytes().ends_with(UNFINISHED_SUFFIX.as_bytes()) {
-            if is_given_up(&entry) {
-                // Another look will come to it if not this one.
-                let _ = fs::remove_file(entry.path());
-            }
+        if stuck.contains(&name) {
+            still_stuck.insert(name);
             continue;
         }
-        names.push(name);
-        if names.len() == FILES_PER_LOOK_MAX {
-            break;
+        // No link is followed. It may have gone meanwhile.
+        let Ok(found) = entry.metadata() else { continue };
+        if !name.as_encoded_bytes().ends_with(UNFINISHED_SUFFIX.as_bytes()) {
+            turns.add(found.uid(), name);
+        } else if is_given_up(&found) {
+            // Another look will come to it if not this one.
+            let _ = fs::remove_file(entry.path());
         }
     }
-    Ok(names)
+    Ok(Listed { files: turns.in_order(), stuck: still_stuck })
 }
 
-fn is_given_up(entry: &fs::DirEntry) -> bool {
-    let written = entry.metadata().and_then(|found| found.modified());
-    written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since > UNFINISHED_MAX))
+/// Files in turn: however many one user has, the first of every other comes before the second of that one.
+#[derive(Default)]
+struct Turns {
+    of_user: HashMap<u32, usize>,
+    files: Vec<(usize, u32, OsString)>,
+}
+
+impl Turns {
+    fn add(&mut self, uid: u32, name: OsString) {
+        let turn = self.of_user.entry(uid).or_default();
+        if *turn < FILES_PER_USER_MAX {
+            self.files.push((*turn, uid, name));
+            *turn += 1;
+        }
+    }
+
+    fn in_order(mut self) -> Vec<(u32, OsString)> {
+        self.files.sort_by_key(|(turn, ..)| *turn);
+        self.files.truncate(FILES_PER_LOOK_MAX);
+        self.files.into_iter().map(|(_, uid, name)| (uid, name)).collect()
+    }
+}
+
+fn is_given_up(found: &Metadata) -> bool {
+    found.modified().is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|since| since > UNFINISHED_MAX))
+}
+
+/// Moves a file into the folder of what was refused, where that name is taken under `number`; removes an empty folder.
+fn put_aside(directory: &Path, name: &OsStr, number: &str) -> io::Result<()> {
+    let (path, refused) = (directory.join(name), directory.join(REFUSED));
+    if fs::symlink_metadata(&path)?.is_dir() {
+        return fs::remove_dir(path);
+    }
+    // Nobody else writes there, so that what is free stays free.
+    let is_free = fs::symlink_metadata(refused.join(name)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    fs::rename(path, if is_free { refused.join(name) } else { refused.join(number) })
 }
 
 /// The owner of a file, and its octets.

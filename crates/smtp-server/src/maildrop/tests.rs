@@ -4,6 +4,14 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
+fn look_at(folder: &Path, stuck: &[&str]) -> Listed {
+    list(folder, &stuck.iter().map(OsString::from).collect()).unwrap()
+}
+
+fn names(listed: &Listed) -> Vec<&OsStr> {
+    listed.files.iter().map(|(_, name)| &**name).collect()
+}
+
 fn refusal(path: &Path, octets_max: u64) -> String {
     read(path, octets_max).unwrap_err().to_string()
 }
@@ -55,16 +63,84 @@ fn files_are_listed_when_they_are_whole() {
     }
     let old = File::open(folder.path().join("old.new")).unwrap();
     old.set_modified(SystemTime::now() - UNFINISHED_MAX - Duration::from_secs(1)).unwrap();
-    assert_eq!(list(folder.path()).unwrap(), ["whole"]);
+    assert_eq!(names(&look_at(folder.path(), &[])), ["whole"]);
     assert!(folder.path().join("young.new").exists());
     assert!(!folder.path().join("old.new").exists());
 }
 
 #[test]
-fn one_look_takes_so_many_and_no_more() {
+fn one_look_takes_so_many_of_a_user_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    for number in 0..FILES_PER_LOOK_MAX + 5 {
+    for number in 0..FILES_PER_USER_MAX + 5 {
         fs::write(folder.path().join(number.to_string()), "").unwrap();
     }
-    assert_eq!(list(folder.path()).unwrap().len(), FILES_PER_LOOK_MAX);
+    let Listed { files, .. } = look_at(folder.path(), &[]);
+    assert_eq!(files.len(), FILES_PER_USER_MAX);
+    assert!(files.iter().all(|(uid, _)| *uid == rustix::process::geteuid().as_raw()));
+}
+
+/// However many files one user has put there first, and however many users do so.
+#[test]
+fn no_user_stands_in_the_way_of_another() {
+    let mut turns = Turns::default();
+    for number in 0..10_000 {
+        turns.add(1000, number.to_string().into());
+    }
+    for name in ["a", "b"] {
+        turns.add(1001, name.into());
+    }
+    let files = turns.in_order();
+    assert_eq!(files.len(), FILES_PER_USER_MAX + 2);
+    let first = files[..4].iter().map(|(uid, name)| (*uid, name.to_str().unwrap()));
+    assert_eq!(first.collect::<Vec<_>>(), [(1000, "0"), (1001, "a"), (1000, "1"), (1001, "b")]);
+
+    let mut turns = Turns::default();
+    for uid in 0..100 {
+        for number in 0..FILES_PER_USER_MAX {
+            turns.add(uid, number.to_string().into());
+        }
+    }
+    turns.add(1001, "a".into());
+    let files = turns.in_order();
+    assert_eq!(files.len(), FILES_PER_LOOK_MAX);
+    assert!(files.contains(&(1001, "a".into())));
+}
+
+#[test]
+fn what_is_stuck_takes_nobodys_place_and_is_forgotten_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let stuck: Vec<String> = (0..FILES_PER_USER_MAX).map(|number| format!("stuck{number}")).collect();
+    for name in &stuck {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    fs::write(folder.path().join("whole"), "").unwrap();
+    let mut known: Vec<&str> = stuck.iter().map(String::as_str).collect();
+    known.push("gone");
+    let listed = look_at(folder.path(), &known);
+    assert_eq!(names(&listed), ["whole"]);
+    assert_eq!(listed.stuck, stuck.iter().map(OsString::from).collect());
+}
+
+#[test]
+fn what_is_put_aside_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path()).unwrap();
+    let refused = folder.path().join(REFUSED);
+    let refuse = |number: &str| {
+        fs::write(folder.path().join("file"), number).unwrap();
+        put_aside(folder.path(), OsStr::new("file"), number).unwrap();
+    };
+    refuse("1");
+    refuse("2");
+    fs::create_dir_all(refused.join("folder/full")).unwrap();
+    fs::write(folder.path().join("folder"), "3").unwrap();
+    put_aside(folder.path(), OsStr::new("folder"), "3").unwrap();
+    for (name, octets) in [("file", "1"), ("2", "2"), ("3", "3")] {
+        assert_eq!(fs::read_to_string(refused.join(name)).unwrap(), octets);
+    }
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    put_aside(folder.path(), OsStr::new("empty"), "4").unwrap();
+    assert!(!folder.path().join("empty").exists() && !refused.join("empty").exists());
+    fs::create_dir_all(folder.path().join("full/full")).unwrap();
+    put_aside(folder.path(), OsStr::new("full"), "5").unwrap_err();
 }

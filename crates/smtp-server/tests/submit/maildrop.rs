@@ -61,3 +61,20 @@ async fn what_is_too_much_waits_in_the_maildrop() {
     assert_eq!(files(), 3);
     assert_eq!(house.maildir("alice").len(), 2);
 }
+
+/// What stands in the way, in the maildrop or among what was refused, is in nobody's way.
+#[tokio::test]
+async fn what_cannot_be_put_aside_stays_and_the_rest_is_taken() {
+    let mut house = House::down("").await;
+    fs::create_dir_all(house.path("queue-maildrop/0000/full")).unwrap();
+    fs::create_dir_all(house.path("queue-maildrop/refused/0001/full")).unwrap();
+    house.write("queue-maildrop/0001", "Subject: no envelope\r\n\r\n");
+    house.write("queue-maildrop/0002", FILE);
+    house.start_daemon().await;
+    house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    let refused = house.path("queue-maildrop/refused");
+    until("the file is put aside", || fs::read_dir(&refused).unwrap().count() == 2).await;
+    until("the rest is taken", || fs::read_dir(house.path("queue-maildrop")).unwrap().count() == 2).await;
+    assert!(house.path("queue-maildrop/0000").exists());
+    house.stop().await;
+}
