@@ -57,7 +57,8 @@ pub struct Client {
     pub(crate) transactions: u32,
     pub(crate) usable: bool,
     host: RemoteHost,
-    tls: Option<String>,
+    tls: Option<TlsFacts>,
+    tls_text: Option<String>,
 }
 
 impl Client {
@@ -86,9 +87,9 @@ impl Client {
             let host = RemoteHost { name: name.clone(), address };
             match connect_to(next_hop, address, &host, settings).await {
                 Ok((connection, tls)) => {
-                    let tls = tls.map(|facts| tls_text(&facts));
+                    let tls_text = tls.as_ref().map(tls_text);
                     let settings = Arc::clone(settings);
-                    return Ok(Self { connection, settings, transactions: 0, usable: true, host, tls });
+                    return Ok(Self { connection, settings, transactions: 0, usable: true, host, tls, tls_text });
                 }
                 Err((stage, failure)) => {
                     tracing::debug!(%host, %stage, %failure, "a next hop's address did not serve");
@@ -106,7 +107,12 @@ impl Client {
 
     /// How the connection is protected, such as `TLSv1.3 TLS_AES_256_GCM_SHA384 X25519MLKEM768`; `None` in the clear.
     pub fn tls(&self) -> Option<&str> {
-        self.tls.as_deref()
+        self.tls_text.as_deref()
+    }
+
+    /// What is known of the TLS that protects the connection; `None` in the clear.
+    pub fn tls_facts(&self) -> Option<&TlsFacts> {
+        self.tls.as_ref()
     }
 
     /// What the server offers.
@@ -154,7 +160,7 @@ impl Client {
 
     /// The report with what is known of this connection.
     pub(crate) fn complete(&self, report: Report) -> Report {
-        report.with_host(&self.host.name, self.host.address).with_tls(self.tls.clone())
+        report.with_host(&self.host.name, self.host.address).with_tls(self.tls_text.clone())
     }
 }
 

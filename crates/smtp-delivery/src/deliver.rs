@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use smtp_client::{Client, ClientSettings, NextHop};
 use smtp_mail::{Attempt, Outcome, Stage};
+use smtp_proto::TlsFacts;
 
 use crate::pool::Pool;
 use crate::resolve::{self, Unreachable};
@@ -75,8 +76,8 @@ pub struct Carrier {
 /// A session that was made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connected {
-    /// How it is protected, such as `TLSv1.3 TLS_AES_256_GCM_SHA384`; `None` in the clear.
-    pub tls: Option<String>,
+    /// How it is protected; `None` in the clear.
+    pub tls: Option<TlsFacts>,
 }
 
 impl Carrier {
@@ -126,7 +127,7 @@ impl Carrier {
         let settings = &self.deliverer.settings;
         let addresses = resolve::addresses(&self.next_hop, settings.lookup_timeout).await?;
         let client = Client::connect(&self.next_hop, &addresses, &settings.client).await?;
-        self.connected = Some(Connected { tls: client.tls().map(str::to_owned) });
+        self.connected = Some(Connected { tls: client.tls_facts().cloned() });
         Ok(client)
     }
 

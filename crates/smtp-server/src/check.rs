@@ -157,12 +157,9 @@ fn local(config: &Config) -> Vec<String> {
 fn log_in(config: &Config) -> String {
     let credentials = &config.credentials;
     let (noun, people) = (if credentials.people() == 1 { "user" } else { "users" }, credentials.people());
-    let mechanisms = if credentials.has_scram() {
-        "SCRAM-SHA-256, PLAIN, LOGIN"
-    } else {
-        "PLAIN, LOGIN (SCRAM-SHA-256 when everybody has `scram_sha_256`)"
-    };
-    format!("{people} {noun}, by {mechanisms}")
+    let mechanisms: Vec<_> = credentials.mechanisms(None).iter().map(ToString::to_string).collect();
+    let hint = if credentials.has_scram() { "" } else { " (SCRAM-SHA-256 when everybody has `scram_sha_256`)" };
+    format!("{people} {noun}, by {}{hint}", mechanisms.join(", "))
 }
 
 fn relay(config: &Config) -> Vec<String> {

@@ -275,17 +275,7 @@ fn hostname(prover: &mut Prover<'_>, file: &File) -> Option<DomainName> {
         );
         return None;
     };
-    match written.parse::<DomainName>() {
-        Ok(name) if name.is_ascii() => Some(name),
-        Ok(_) => {
-            prover.error(written.place(), "the name of this server is sent to everybody: write it in ASCII (xn--…)");
-            None
-        }
-        Err(error) => {
-            prover.error(written.place(), format!("{:?} is no domain name: {error}", written.as_str()));
-            None
-        }
-    }
+    prover.ascii_domain("the name of this server is", written)
 }
 
 fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {

@@ -40,6 +40,11 @@ pub struct DemoArguments {
     log: bool,
 }
 
+/// Nobody is told that all went as it should, if nobody has seen that.
+#[derive(Debug, thiserror::Error)]
+#[error("the check was stopped before its end")]
+struct Stopped;
+
 /// Runs the demo, until Ctrl-C or, with `--check`, to the end of its tour.
 ///
 /// # Errors
@@ -62,7 +67,7 @@ pub async fn run(arguments: DemoArguments) -> Result<u8> {
     let then = if arguments.check { Then::End } else { Then::Stay { keep: arguments.keep } };
     let toured = tokio::select! {
         toured = tour(&directory, &addresses, &daemon, then) => toured,
-        () = stop.asked() => Ok(()),
+        () = stop.asked() => if arguments.check { Err(Stopped.into()) } else { Ok(()) },
     };
     if toured.is_ok() && !arguments.check {
         stop.asked().await;

@@ -97,14 +97,11 @@ impl Metrics {
         Raised::new(self.inner.sessions.get_or_create_owned(&labels))
     }
 
-    /// Counts a session that was made with a next hop. `tls` has the names of version, suite and key exchange, with spaces
-    /// between them ("TLSv1.3 ..."); `verified` says if the next hop proved who it is.
-    pub fn client_connected(&self, tls: Option<&str>, verified: bool) {
+    /// Counts a session that was made with a next hop, and its TLS where it is under one.
+    pub fn client_connected(&self, tls: Option<&TlsFacts>) {
         self.inner.client_sessions.inc();
-        if let Some(tls) = tls {
-            let mut names = tls.split(' ');
-            let mut name = || names.next().unwrap_or_default();
-            self.count_tls(Direction::Out, [name(), name(), name()], verified);
+        if let Some(facts) = tls {
+            self.count_tls(Direction::Out, facts);
         }
     }
 
@@ -138,17 +135,16 @@ impl Metrics {
 
     /// Counts a finished TLS handshake with a client.
     pub fn tls(&self, facts: &TlsFacts) {
-        let key_exchange = facts.key_exchange.as_deref().unwrap_or_default();
-        self.count_tls(Direction::In, [&facts.version, &facts.cipher_suite, key_exchange], facts.verified);
+        self.count_tls(Direction::In, facts);
     }
 
-    fn count_tls(&self, dir: Direction, [version, suite, key_exchange]: [&str; 3], verified: bool) {
+    fn count_tls(&self, dir: Direction, facts: &TlsFacts) {
         let labels = ByTls {
             dir,
-            version: TlsVersion::from_name(version),
-            cipher: Cipher::of_suite(suite),
-            key_exchange: KeyExchange::from_name(key_exchange),
-            verified: YesNo(verified),
+            version: TlsVersion::from_name(&facts.version),
+            cipher: Cipher::of_suite(&facts.cipher_suite),
+            key_exchange: KeyExchange::from_name(facts.key_exchange.as_deref().unwrap_or_default()),
+            verified: YesNo(facts.verified),
         };
         self.inner.tls.get_or_create(&labels).inc();
     }
@@ -158,9 +154,9 @@ impl Metrics {
         self.inner.auth.get_or_create(&ByAuth { mechanism, result }).inc();
     }
 
-    /// Counts a TLS handshake that failed.
-    pub fn tls_failed(&self, direction: Direction, reason: TlsFailure) {
-        self.inner.tls_failures.get_or_create(&ByTlsFailure { dir: direction, reason }).inc();
+    /// Counts a TLS handshake with a client that failed.
+    pub fn tls_failed(&self, reason: TlsFailure) {
+        self.inner.tls_failures.get_or_create(&ByTlsFailure { dir: Direction::In, reason }).inc();
     }
 
     /// Counts how an attempt ended for one recipient. `age` is the time since the message was received; it goes into the

@@ -103,7 +103,7 @@ impl Runner {
         let more = overdue.len() >= OVERDUE_MAX;
         for lease in overdue {
             let trouble = self.pace.trouble(lease.lane());
-            let settlement = settle::overdue(&self.shared, lease, trouble, now);
+            let settlement = settle::overdue(&self.shared, lease, trouble, now).await;
             if self.yard.settlements.send(settlement).await.is_err() {
                 return false;
             }
@@ -202,7 +202,7 @@ impl Runner {
         // Before the lease ends: from then on another one could be given.
         self.rest(lane, until);
         let outcomes = lease.attempt().outcomes(&result);
-        let settlement = settle::settlement(&self.shared, *lease, outcomes, SystemTime::now());
+        let settlement = settle::settlement(&self.shared, *lease, outcomes, SystemTime::now()).await;
         // Fails where nothing is settled any more; then it is attempted again after the next start.
         let _ = self.yard.settlements.send(settlement).await;
     }

@@ -32,6 +32,29 @@ fn a_demo_that_cannot_start_exits_with_1() {
 }
 
 #[test]
+fn a_check_that_is_stopped_has_failed() {
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("demo");
+    let mut check = Command::new(PROGRAM)
+        .args(["demo", "--check", "--dir"])
+        .arg(&directory)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // From then on signals are heeded. The tour takes longer: it waits for two attempts that are put off.
+    while !directory.exists() {
+        std::thread::yield_now();
+        assert_eq!(check.try_wait().unwrap(), None, "it has ended by itself");
+    }
+    kill_process(Pid::from_child(&check), Signal::TERM).unwrap();
+    let output = check.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stopped before its end"));
+    assert!(!directory.exists());
+}
+
+#[test]
 fn a_signal_ends_it_and_nothing_is_left() {
     for signal in [Signal::INT, Signal::TERM] {
         let parent = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::admin::Group;
 use smtp_config::{Period, Placed, Problem, Problems, Source};
+use smtp_proto::DomainName;
 
 /// A file that is being proven, and what was found so far.
 pub(super) struct Prover<'a> {
@@ -56,6 +57,18 @@ impl<'a> Prover<'a> {
         T: std::str::FromStr<Err: std::fmt::Display>,
     {
         written.parse().map_err(|error: T::Err| self.error(written.place(), error.to_string())).ok()
+    }
+
+    /// A domain name in ASCII, since it is sent to everybody; `what` it is, for who wrote another.
+    pub(super) fn ascii_domain(&mut self, what: &str, written: &Placed<String>) -> Option<DomainName> {
+        match written.parse::<DomainName>() {
+            Ok(name) if name.is_ascii() => return Some(name),
+            Ok(_) => self.error(written.place(), format!("{what} sent to everybody: write it in ASCII (xn--…)")),
+            Err(error) => {
+                self.error(written.place(), format!("{:?} is no domain name: {error}", written.as_str()));
+            }
+        }
+        None
     }
 
     /// A path relative to the file; absolute, however the file was named.

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 
-use smtp_config::Placed;
 use smtp_config::file::File;
 use smtp_policy::LocalSenders;
 use smtp_proto::{Domain, DomainName};
@@ -21,7 +19,7 @@ pub(super) fn submit(prover: &mut Prover<'_>, file: &File, hostname: &DomainName
     let local: Vec<DomainName> =
         file.local.iter().flat_map(|local| &local.domains).filter_map(|it| it.parse().ok()).collect();
     let domain = match &written.domain {
-        Some(domain) => domain_name(prover, domain)?,
+        Some(domain) => prover.ascii_domain("addresses of this domain are", domain)?,
         None => local.iter().find(|domain| domain.is_ascii()).unwrap_or(hostname).clone(),
     };
     let domains: HashSet<Domain> =
@@ -29,32 +27,10 @@ pub(super) fn submit(prover: &mut Prover<'_>, file: &File, hostname: &DomainName
     let separator = file.local.as_ref().map_or("+", |local| local.subaddress_separator.as_str());
     let trusted = written.trusted_users.iter().map(|user| (**user).clone()).collect();
     Some(Submit {
-        socket: SocketConfig { path: socket(prover, file), mode: SOCKET_MODE, group: None },
-        maildrop: maildrop(prover, file),
+        socket: SocketConfig { path: prover.resolve(file.submit_socket()), mode: SOCKET_MODE, group: None },
+        maildrop: prover.resolve(file.maildrop()),
         domain,
         senders: LocalSenders::new(domains, separator, trusted),
         messages_per_hour: NonZeroU32::new(*written.messages_per_hour),
     })
-}
-
-fn domain_name(prover: &mut Prover<'_>, written: &Placed<String>) -> Option<DomainName> {
-    match written.parse::<DomainName>() {
-        Ok(name) if name.is_ascii() => Some(name),
-        Ok(_) => {
-            prover.error(written.place(), "addresses of this domain are sent to everybody: write it in ASCII (xn--…)");
-            None
-        }
-        Err(error) => {
-            prover.error(written.place(), format!("{:?} is no domain name: {error}", written.as_str()));
-            None
-        }
-    }
-}
-
-fn socket(prover: &Prover<'_>, file: &File) -> PathBuf {
-    prover.resolve(file.submit_socket())
-}
-
-fn maildrop(prover: &Prover<'_>, file: &File) -> PathBuf {
-    prover.resolve(file.maildrop())
 }

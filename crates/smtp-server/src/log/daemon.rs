@@ -122,7 +122,7 @@ pub fn alias_dropped(path: &ForwardPath, dropped: &Dropped) {
     warn!(event = "alias_dropped", forward_path = %path, text = %dropped);
 }
 
-/// A failure of which nobody is told: the message was a report itself, or its sender asked for none.
+/// A failure of which nobody can be told: the message was a report itself, or its sender is an address here that nobody has.
 pub fn not_reported(message: smtp_mail::MessageId, reverse_path: &ReversePath, failed: usize) {
     warn!(event = "not_reported", message = %message, failed, reverse_path = %reverse_path);
 }

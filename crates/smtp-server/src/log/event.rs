@@ -57,25 +57,32 @@ impl Session {
     }
 }
 
+/// The line of an event of a session, with what identifies it: the same in all of them.
+macro_rules! of_session {
+    ($level:ident, $session:expr, $event:literal, $($field:tt)*) => {{
+        let session: &Session = $session;
+        tracing::$level!(
+            event = $event,
+            session = %session.id,
+            service = session.service.as_str(),
+            peer = %session.peer,
+            proxy = session.proxy.map(shown),
+            $($field)*
+        );
+    }};
+}
+
 /// A client has connected.
 pub fn connected(session: &Session) {
-    tracing::debug!(
-        event = "connected",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
-    );
+    of_session!(debug, session, "connected",);
 }
 
 /// A TLS handshake with a client is done.
 pub fn tls_established(session: &Session, facts: &TlsFacts) {
-    info!(
-        event = "tls",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
+    of_session!(
+        info,
+        session,
+        "tls",
         version = facts.version.as_str(),
         cipher_suite = facts.cipher_suite.as_str(),
         key_exchange = facts.key_exchange.as_deref(),
@@ -86,12 +93,8 @@ pub fn tls_established(session: &Session, facts: &TlsFacts) {
 
 /// A TLS handshake with a client has failed.
 pub fn tls_failed(session: &Session, reason: TlsFailure, text: &dyn Display) {
-    info!(
-        event = "tls_failed",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
+    of_session!(
+        info, session, "tls_failed",
         reason = reason.as_str(),
         advice = reason.advice(),
         text = %text,
@@ -100,36 +103,23 @@ pub fn tls_failed(session: &Session, reason: TlsFailure, text: &dyn Display) {
 
 /// A connection to a listener behind a proxy was closed without a word: it began with no header that can be used.
 pub fn proxy_refused(session: &Session, reason: ProxyRefusal, text: &dyn Display) {
-    info!(
-        event = "proxy_refused",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
+    of_session!(
+        info, session, "proxy_refused",
         reason = reason.as_str(),
-        text = %text,
         advice = reason.advice(),
+        text = %text,
     );
 }
 
 /// A client has logged in.
 pub fn authenticated(session: &Session, mechanism: AuthMechanism, login: &Login) {
-    info!(
-        event = "authenticated",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        mechanism = mechanism.as_str(),
-        login = login.as_str(),
-    );
+    of_session!(info, session, "authenticated", mechanism = mechanism.as_str(), login = login.as_str(),);
 }
 
 /// A client was not let in. `reason` is in our words; `login` is who it said it was, as far as it did.
 pub fn authentication_failed(session: &Session, mechanism: AuthMechanism, login: Option<&Login>, reason: &dyn Display) {
-    warn!(
-        event = "authentication_failed",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
+    of_session!(
+        warn, session, "authentication_failed",
         mechanism = mechanism.as_str(),
         reason = %reason,
         login = login.map(Login::as_str),
@@ -151,12 +141,8 @@ pub struct Closed<'a> {
 
 /// A session has ended.
 pub fn closed(session: &Session, end: Closed<'_>) {
-    info!(
-        event = "closed",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
+    of_session!(
+        info, session, "closed",
         messages = end.messages,
         refused = end.refused,
         seconds = end.duration.as_secs_f64(),
@@ -183,12 +169,8 @@ pub struct Refused<'a> {
 
 /// A connection, a command or a message was refused.
 pub fn refused(session: &Session, refused: Refused<'_>) {
-    info!(
-        event = "refused",
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
+    of_session!(
+        info, session, "refused",
         stage = refused.stage.as_str(),
         code = u64::from(refused.reply.code().number()),
         status = refused.reply.status().map(shown),
@@ -226,13 +208,9 @@ pub struct Received<'a> {
 
 /// A message is durable, and its 250 is on the way.
 pub fn received(session: &Session, received: Received<'_>) {
-    info!(
-        event = "received",
+    of_session!(
+        info, session, "received",
         message = %received.message,
-        session = %session.id,
-        service = session.service.as_str(),
-        peer = %session.peer,
-        proxy = session.proxy.map(shown),
         octets = received.octets,
         recipients = received.recipients as u64,
         tls = received.tls,

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use smtp_mail::{MessageId, RecipientId, Report};
-use smtp_proto::{EnhancedStatus, HelloName, Reply, ReplyCode, ReversePath};
+use smtp_proto::{EnhancedStatus, HelloName, Reply, ReplyCode, ReversePath, TlsFacts};
+use smtp_sasl::Login;
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 use crate::listener::Peer;
-use crate::metrics::{AttemptResult, DeliveryClass, Service, Stage};
+use crate::metrics::{AttemptResult, AuthMechanism, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
 
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
@@ -74,6 +75,40 @@ fn an_event_has_its_name_first_and_what_the_peer_wrote_last() {
     assert_eq!(json["code"], 550, "numbers stay numbers");
     assert_eq!(json["forward_path"], "<x@y.example>");
     assert_eq!(json.get("reverse_path"), None, "what is not known is not there");
+}
+
+/// Who filters the log by the proxy, or by the session, misses none of its lines.
+#[test]
+fn every_line_of_a_session_says_whose_it_is() {
+    let session = Session { proxy: Some("192.0.2.7".parse().unwrap()), ..session() };
+    let login = Login::prepare(b"alice").unwrap();
+    let lines = lines(Format::Json, || {
+        tls_established(&session, &TlsFacts::default());
+        tls_failed(&session, TlsFailure::NotTls, &"x");
+        proxy_refused(&session, ProxyRefusal::Malformed, &"x");
+        authenticated(&session, AuthMechanism::Plain, &login);
+        authentication_failed(&session, AuthMechanism::Plain, Some(&login), &"x");
+        refuse(&session, "client.example", "x");
+        let received_message = Received {
+            message: MessageId::from_raw(1),
+            octets: 1,
+            recipients: 1,
+            tls: None,
+            hello: None,
+            reverse_path: &ReversePath::Null,
+            message_id_field: None,
+        };
+        received(&session, received_message);
+        closed(&session, Closed { reason: &"quit", messages: 1, refused: 1, duration: Duration::ZERO });
+    });
+    assert_eq!(lines.len(), 8);
+    for line in lines {
+        let json: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(json["session"], session.id.to_string(), "{line}");
+        assert_eq!(json["service"], "mx", "{line}");
+        assert_eq!(json["peer"], "192.0.2.1:4321", "{line}");
+        assert_eq!(json["proxy"], "192.0.2.7", "{line}");
+    }
 }
 
 /// A peer cannot end a line, forge a field, move a terminal's cursor, or turn the text around.

@@ -107,10 +107,15 @@ fn everything(metrics: &Metrics) {
         }
     }
     for &reason in TlsFailure::ALL {
-        metrics.tls_failed(Direction::In, reason);
+        metrics.tls_failed(reason);
     }
     metrics.tls(&facts("TLSv1.3"));
-    metrics.client_connected(Some("TLSv1.2 TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 X25519"), false);
+    metrics.client_connected(Some(&TlsFacts {
+        version: "TLSv1.2".to_owned(),
+        cipher_suite: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".to_owned(),
+        key_exchange: Some("X25519".to_owned()),
+        ..TlsFacts::default()
+    }));
     metrics.dsn(DsnKind::Delayed);
     metrics.config_reload(ReloadResult::Failed);
     metrics.panicked();

@@ -4,7 +4,7 @@ use smtp_io::{ConnectionError, HandshakeError};
 use smtp_proto::TlsFacts;
 
 use crate::log;
-use crate::metrics::{Direction, TlsFailure};
+use crate::metrics::TlsFailure;
 use crate::shared::Shared;
 
 /// Takes note of a handshake that is done.
@@ -17,7 +17,7 @@ pub(super) fn done(shared: &Shared, session: &log::Session, facts: &TlsFacts) {
 pub(super) fn failed(shared: &Shared, session: &log::Session, error: &ConnectionError) {
     let ConnectionError::Handshake(error) = error else { return };
     let reason = reason(error);
-    shared.metrics().tls_failed(Direction::In, reason);
+    shared.metrics().tls_failed(reason);
     log::tls_failed(session, reason, &log::Chain(error));
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
-use smtp_client::{NextHop, TlsMode};
+use smtp_client::NextHop;
 use smtp_delivery::{Carrier, Connected, NoRoute, Routes};
 use smtp_mail::{Attempt, AttemptRecipient, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::EnhancedStatus;
@@ -152,8 +152,7 @@ impl Worker {
             Err(unreachable) => Err(unreachable),
         };
         if let Some(Connected { tls }) = carrier.take_connected() {
-            let verified = matches!(carrier.next_hop().tls, TlsMode::Verify(_));
-            self.shared.metrics().client_connected(tls.as_deref(), verified);
+            self.shared.metrics().client_connected(tls.as_ref());
         }
         outcomes.map_err(|unreachable| unreachable.result())
     }
@@ -195,7 +194,7 @@ impl Worker {
     }
 
     async fn settle(&self, lease: Lease, outcomes: Vec<Outcome>) {
-        let settlement = settle::settlement(&self.shared, lease, outcomes, SystemTime::now());
+        let settlement = settle::settlement(&self.shared, lease, outcomes, SystemTime::now()).await;
         // The settler ends only with the queue; then the message is attempted again after the next start.
         let _ = self.yard.settlements.send(settlement).await;
     }
@@ -271,7 +270,7 @@ fn broken_off() -> DeliveryResult {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use smtp_client::Host;
+    use smtp_client::{Host, TlsMode};
     use smtp_delivery::Route;
     use smtp_mail::{Body, Content, MessageId};
     use smtp_proto::{ContentFacts, Mail, MailParameters, Protocol, Rcpt, ReversePath};

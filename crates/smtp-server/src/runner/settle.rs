@@ -1,10 +1,11 @@
 //! What outcomes mean: when a recipient is tried again, and who is owed a report.
 
+use std::io;
 use std::time::SystemTime;
 
 use smtp_mail::dsn::{self, DsnKind, DsnRecipient, DsnRequest};
 use smtp_mail::header::HeaderBlock;
-use smtp_mail::{Attempt, DeliveryResult, Outcome, RecipientId, Report};
+use smtp_mail::{Attempt, Content, DeliveryResult, Outcome, RecipientId, Report};
 use smtp_policy::recipients::{Expansion, Resolution, Target};
 use smtp_proto::{EnhancedStatus, ForwardPath, Mailbox, Ret};
 use smtp_queue::{Lease, NewMessage, NewReport, Overdue, RecipientChange, RecipientOutcome, Settlement};
@@ -21,18 +22,18 @@ const RETURNED_OCTETS_MAX: u64 = 256 * 1024;
 const READ_OCTETS: usize = 64 * 1024;
 
 /// What the outcomes of an attempt mean: each is logged and counted, and what failed for good is reported.
-pub(super) fn settlement(shared: &Shared, lease: Lease, outcomes: Vec<Outcome>, now: SystemTime) -> Settlement {
+pub(super) async fn settlement(shared: &Shared, lease: Lease, outcomes: Vec<Outcome>, now: SystemTime) -> Settlement {
     let config = shared.config();
     let judged = outcomes.into_iter().map(|outcome| judge(&config, &lease, outcome, now)).collect();
-    conclude(shared, &config, lease, judged, now)
+    conclude(shared, &config, lease, judged, now).await
 }
 
 /// What it means that a message's time is up, or that it is late.
 /// What was not tried itself is told the `trouble` with its next hop, if there is any.
-pub(super) fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Report>, now: SystemTime) -> Settlement {
+pub(super) async fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Report>, now: SystemTime) -> Settlement {
     let config = shared.config();
     if lease.overdue() == Some(Overdue::NoticeOwed) {
-        return delay_notice(shared, &config, lease, trouble, now);
+        return delay_notice(shared, &config, lease, trouble, now).await;
     }
     let expire = |recipient: &smtp_mail::AttemptRecipient| {
         let known = lease.last_report_of(recipient.number).or(trouble);
@@ -46,7 +47,7 @@ pub(super) fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Report>, n
         }
     };
     let judged = lease.attempt().recipients.iter().map(expire).collect();
-    conclude(shared, &config, lease, judged, now)
+    conclude(shared, &config, lease, judged, now).await
 }
 
 /// What became of one recipient.
@@ -76,11 +77,11 @@ fn judge(config: &Config, lease: &Lease, outcome: Outcome, now: SystemTime) -> J
 }
 
 /// Logs, counts and tells what was judged, and adds the reports that failures and successes owe.
-fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>, now: SystemTime) -> Settlement {
+async fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>, now: SystemTime) -> Settlement {
     for recipient in &judged {
         note(shared, &lease, recipient, now);
     }
-    let reports = reports(shared, config, &lease, &judged, now);
+    let reports = reports(shared, config, &lease, &judged, now).await;
     let outcomes = judged
         .into_iter()
         .map(|Judged { number, change, report, .. }| RecipientOutcome { number, change, report })
@@ -89,7 +90,13 @@ fn conclude(shared: &Shared, config: &Config, lease: Lease, judged: Vec<Judged>,
 }
 
 /// What the sender is told of this attempt: of failures, and of successes where it has asked for that (RFC 3461 §5.2).
-fn reports(shared: &Shared, config: &Config, lease: &Lease, judged: &[Judged], now: SystemTime) -> Vec<NewReport> {
+async fn reports(
+    shared: &Shared,
+    config: &Config,
+    lease: &Lease,
+    judged: &[Judged],
+    now: SystemTime,
+) -> Vec<NewReport> {
     let owed = |kind: DsnKind, is_due: fn(&Judged) -> bool| {
         let recipients = judged.iter().filter(|judged| is_due(judged)).map(|judged| (judged.number, &judged.report));
         wanted(lease, kind, recipients)
@@ -97,7 +104,7 @@ fn reports(shared: &Shared, config: &Config, lease: &Lease, judged: &[Judged], n
     let mut reports = Vec::new();
     let failed = owed(DsnKind::Failed, |judged| judged.change == RecipientChange::Failed);
     if !failed.is_empty() {
-        let report = report(shared, config, lease, DsnKind::Failed, &failed, now);
+        let report = report(shared, config, lease, DsnKind::Failed, &failed, now).await;
         if let Some(id) = report.as_ref().and_then(|report| report.id) {
             log::bounced(lease.id(), id);
             shared.metrics().dsn(metrics::DsnKind::Failed);
@@ -113,7 +120,7 @@ fn reports(shared: &Shared, config: &Config, lease: &Lease, judged: &[Judged], n
     };
     let succeeded = owed(kind, |judged| judged.change == RecipientChange::Delivered && !judged.reports_passed_on);
     if !succeeded.is_empty()
-        && let Some(report) = report(shared, config, lease, kind, &succeeded, now)
+        && let Some(report) = report(shared, config, lease, kind, &succeeded, now).await
     {
         if let Some(id) = report.id {
             log::success_reported(lease.id(), id);
@@ -136,7 +143,7 @@ fn wanted<'a>(
 }
 
 /// Tells the sender that the message is late. Nothing is told twice, and nothing to the null reverse-path.
-fn delay_notice(
+async fn delay_notice(
     shared: &Shared,
     config: &Config,
     lease: Lease,
@@ -150,7 +157,7 @@ fn delay_notice(
         (recipient.number, known.unwrap_or(&never_tried))
     });
     let waiting = wanted(&lease, kind, waiting);
-    let report = if waiting.is_empty() { None } else { report(shared, config, &lease, kind, &waiting, now) };
+    let report = if waiting.is_empty() { None } else { report(shared, config, &lease, kind, &waiting, now).await };
     if let Some(id) = report.as_ref().and_then(|report| report.id) {
         log::delay_notice(lease.id(), id);
         shared.metrics().dsn(metrics::DsnKind::Delayed);
@@ -160,7 +167,7 @@ fn delay_notice(
 
 /// The report to the sender of the lease's message; `None` where nobody can be told: the message is a report itself, or
 /// its sender is a local address that nobody has.
-fn report(
+async fn report(
     shared: &Shared,
     config: &Config,
     lease: &Lease,
@@ -190,7 +197,7 @@ fn report(
         })
         .collect();
     let id = shared.queue().next_id();
-    let content = returned_content(kind, attempt);
+    let content = returned_content(kind, attempt).await;
     let dsn = dsn::compose(&DsnRequest {
         kind,
         id,
@@ -223,17 +230,23 @@ fn report(
 
 /// The content that a report of failure returns, where the sender wants all of it back (RFC 3461 §4.3) and it is of a size
 /// that is no burden. Where it cannot be read, the header does.
-fn returned_content(kind: DsnKind, attempt: &Attempt) -> Option<Vec<u8>> {
+async fn returned_content(kind: DsnKind, attempt: &Attempt) -> Option<Vec<u8>> {
     let wanted = kind == DsnKind::Failed && attempt.mail.parameters.ret == Some(Ret::Full);
-    let octets = attempt.content.octets();
-    if !wanted || octets > RETURNED_OCTETS_MAX {
+    if !wanted || attempt.content.octets() > RETURNED_OCTETS_MAX {
         return None;
     }
-    let mut content = Vec::new();
-    while (content.len() as u64) < octets {
-        content.extend_from_slice(&attempt.content.chunk(content.len() as u64, READ_OCTETS).ok()?);
+    let content = attempt.content.clone();
+    // A disk that is slow keeps no session waiting.
+    tokio::task::spawn_blocking(move || read(&content)).await.ok()?.ok()
+}
+
+fn read(content: &Content) -> io::Result<Vec<u8>> {
+    let octets = content.octets();
+    let mut read = Vec::new();
+    while (read.len() as u64) < octets {
+        read.extend_from_slice(&content.chunk(read.len() as u64, READ_OCTETS)?);
     }
-    Some(content)
+    Ok(read)
 }
 
 /// Where mail for the sender goes.
