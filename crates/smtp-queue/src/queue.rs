@@ -232,7 +232,7 @@ fn fill(
         }
     };
     store
-        .each_delivery(None, &mut |row| {
+        .each_delivery(None, None, &mut |row| {
             schedule_row(schedule, &row);
             report.deliveries += 1;
             if run.0 == row.id.message {

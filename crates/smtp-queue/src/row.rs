@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use bytes::{BufMut, BytesMut};
-use smtp_mail::{Destination, LocalUser, MessageId, Report};
+use smtp_mail::{Destination, DomainPattern, LocalUser, MessageId, Report};
 use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt, ReversePath};
 
 use crate::codec::{DecodeError, Decoder, Encode};
@@ -296,6 +296,17 @@ impl DeliveryRow {
         output.integer(self.recipients.len() as u64);
         for recipient in &self.recipients {
             recipient.encode(output);
+        }
+    }
+
+    /// Whether the row with these octets may have a recipient whose domain the pattern names. Only where it goes is read: a queue
+    /// that is long is looked through for one domain without reading all of it.
+    pub(crate) fn may_go_to(pattern: &DomainPattern, octets: &[u8]) -> bool {
+        let mut input = Decoder::new(octets);
+        match input.version(ROW_VERSION).and_then(|_| decode_destination(&mut input)) {
+            Ok(Destination::Domain(domain)) => pattern.matches(&domain),
+            // Many domains may lead into one mailbox; and what cannot be read is found when all of the row is.
+            Ok(Destination::Mailbox(_)) | Err(_) => true,
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use smtp_mail::{Content, MessageId};
+use smtp_mail::{Content, DomainPattern, MessageId};
 
 use crate::body::BodyFile;
 use crate::codec::{DecodeError, Encode};
@@ -27,8 +27,14 @@ pub(crate) trait QueueStore: Debug + Send + Sync {
     /// The row of a delivery that is not finished.
     fn delivery(&self, key: DeliveryId) -> Result<Option<Arc<DeliveryRow>>, ReadError>;
 
-    /// Calls `visit` with each delivery that is not finished, sorted, behind `after`, until it breaks off.
-    fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError>;
+    /// Calls `visit` with each delivery that is not finished, sorted, behind `after`, until it breaks off. One to another domain
+    /// than `domain` names may be left out, so that its row need not be read.
+    fn each_delivery(
+        &self,
+        after: Option<DeliveryId>,
+        domain: Option<&DomainPattern>,
+        visit: Visit<'_>,
+    ) -> Result<(), ReadError>;
 
     /// Calls `visit` with each message that is not finished, in no order.
     fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError>;

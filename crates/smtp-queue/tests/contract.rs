@@ -45,6 +45,7 @@ on_each_store!(
     a_lane_at_rest_gives_one_probe,
     lanes_are_sorted_anew,
     pages_and_limits,
+    one_domain_is_found_among_many,
     long_bodies_arrive_whole,
     a_dropped_draft_leaves_nothing,
     a_message_without_recipients_is_refused,
@@ -373,6 +374,31 @@ async fn pages_and_limits(bench: Bench) {
     assert_eq!(bench.queue.find(&one, Page::ALL, now()).unwrap().len(), 1);
     let none = Selector { domain: Some("example.com".parse().unwrap()), ..Selector::default() };
     assert!(bench.queue.find(&none, Page::ALL, now()).unwrap().is_empty());
+}
+
+/// More rows than are read at a time, read back from the disk, and one of them changed since.
+async fn one_domain_is_found_among_many(bench: Bench) {
+    let recipients: Vec<String> = (0..1000).map(|number| format!("user@d{number}.example.net")).collect();
+    let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(bench.send("alice@example.org", &recipients, "x\r\n").await);
+    }
+    let (bench, _) = bench.reopened();
+    let found = |domain: &str| {
+        let selector = Selector { domain: Some(domain.parse().unwrap()), ..Selector::default() };
+        let views = bench.queue.find(&selector, Page::ALL, now()).unwrap();
+        views.into_iter().map(|view| view.id.message).collect::<Vec<_>>()
+    };
+    for domain in ["d0.example.net", "d7.example.net", "D999.Example.NET"] {
+        assert_eq!(found(domain), ids);
+    }
+    assert_eq!(found("*.example.net").len(), 3000);
+    assert!(found("example.net").is_empty());
+    let one = Selector { domain: Some("d7.example.net".parse().unwrap()), limit: Some(1), ..Selector::default() };
+    let report = bench.queue.control(&one, Act::Remove, now()).await.unwrap();
+    assert_eq!(report, ControlReport { matched: 1, changed: 1 });
+    assert_eq!(found("d7.example.net"), ids[1..]);
 }
 
 async fn long_bodies_arrive_whole(bench: Bench) {

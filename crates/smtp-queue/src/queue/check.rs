@@ -85,7 +85,7 @@ impl Queue {
 
     fn check_deliveries(&self, report: &mut CheckReport) -> Result<(), ReadError> {
         let mut result = Ok(());
-        self.shared.store.each_delivery(None, &mut |row| {
+        self.shared.store.each_delivery(None, None, &mut |row| {
             report.deliveries += 1;
             match self.shared.store.message(row.id.message) {
                 Ok(Some(_)) => {}

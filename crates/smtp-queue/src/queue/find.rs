@@ -128,7 +128,7 @@ impl Queue {
             }
         };
         match selector.messages() {
-            None => self.shared.store.each_delivery(after, &mut see)?,
+            None => self.shared.store.each_delivery(after, selector.domain.as_ref(), &mut see)?,
             Some(messages) => self.each_delivery_of(messages, after, &mut see)?,
         }
         result

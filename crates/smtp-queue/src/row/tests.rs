@@ -39,6 +39,24 @@ fn prepared(recipients: Vec<NewRecipient>, reverse_path: Option<ReversePath>) ->
     prepare(MessageId::from_raw(1), message, PreparedBody::Memory("x".into())).unwrap()
 }
 
+#[test]
+fn a_row_is_passed_over_only_where_it_goes_to_another_domain() {
+    let recipient = NewRecipient { rcpt: Rcpt::new(ForwardPath::Mailbox(mailbox(1, 20))), original: None };
+    let row = DeliveryRow::clone(&prepared(vec![recipient], None).deliveries[0]);
+    let may_go_to = |row: &DeliveryRow, pattern: &str| {
+        let mut octets = BytesMut::new();
+        row.encode(&mut octets);
+        DeliveryRow::may_go_to(&pattern.parse().unwrap(), &octets)
+    };
+    let domain = row.destination.domain().unwrap().to_string();
+    assert!(may_go_to(&row, &domain) && may_go_to(&row, &domain.to_uppercase()));
+    assert!(!may_go_to(&row, "example.com"));
+    let local = DeliveryRow { destination: Destination::Mailbox(LocalUser::new("alice")), ..row };
+    assert!(may_go_to(&local, "example.com"));
+    // Nothing is lost from sight that way.
+    assert!(DeliveryRow::may_go_to(&"example.com".parse().unwrap(), b"\xff"));
+}
+
 fn long_report(number: u32) -> Report {
     let reply = format!("450-{}\r\n450 {number}\r\n", "r".repeat(5000));
     let mut report = Report::of_reply(RemoteReply::parse(reply.as_bytes()).unwrap());

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use smtp_mail::{Body, Content, MessageId};
+use smtp_mail::{Body, Content, DomainPattern, MessageId};
 
 use super::{
     BodyError, Change, CheckError, ContentError, Grouped, PreparedBody, PreparedMessage, QueueStore, ReadError,
@@ -53,7 +53,12 @@ impl QueueStore for MemoryStore {
         Ok(self.state().deliveries.get(&id).map(Arc::clone))
     }
 
-    fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError> {
+    fn each_delivery(
+        &self,
+        after: Option<DeliveryId>,
+        _domain: Option<&DomainPattern>,
+        visit: Visit<'_>,
+    ) -> Result<(), ReadError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let rows: Vec<_> =
             self.state().deliveries.range((start, Bound::Unbounded)).map(|(_, row)| row.clone()).collect();

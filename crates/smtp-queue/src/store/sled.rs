@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use smtp_mail::{Body, Content, MessageId};
+use smtp_mail::{Body, Content, DomainPattern, MessageId};
 
 use super::{
     BodyError, CheckError, ContentError, QueueStore, ReadError, StoreCheck, StoreWriter, Usage, Visit, VisitMessage,
@@ -101,8 +101,13 @@ impl QueueStore for DiskStore {
         self.index.delivery(id)
     }
 
-    fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError> {
-        self.index.each_delivery(after, visit)
+    fn each_delivery(
+        &self,
+        after: Option<DeliveryId>,
+        domain: Option<&DomainPattern>,
+        visit: Visit<'_>,
+    ) -> Result<(), ReadError> {
+        self.index.each_delivery(after, domain, visit)
     }
 
     fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError> {

@@ -45,7 +45,7 @@ fn try_check(segments: &Segments, index: &Index) -> Result<StoreCheck, ReplayErr
         ControlFlow::Continue(())
     });
     let read = read.and_then(|()| {
-        index.each_delivery(None, &mut |row| {
+        index.each_delivery(None, None, &mut |row| {
             found.put_delivery(DeliveryRow::clone(&row));
             ControlFlow::Continue(())
         })

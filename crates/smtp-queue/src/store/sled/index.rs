@@ -3,11 +3,13 @@
 //! The committer puts rows into the upper layer. A thread of its own freezes that layer, has sled write and sync it, and drops
 //! it; what the log holds beyond is replayed at the next start. Readers look into the layers first, from the newest down.
 
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
-use smtp_mail::MessageId;
+use smtp_mail::{DomainPattern, MessageId};
 
 use super::layer::{
     DELIVERY, Layer, MESSAGE, META, MetaRow, PAUSE, Slot, decode_pause_row, delivery_key, message_key,
@@ -141,15 +143,18 @@ impl Index {
         find(&state.pending).or_else(|| state.frozen.as_deref().and_then(&find))
     }
 
-    pub(super) fn each_delivery(&self, after: Option<DeliveryId>, visit: Visit<'_>) -> Result<(), ReadError> {
+    pub(super) fn each_delivery(
+        &self,
+        after: Option<DeliveryId>,
+        domain: Option<&DomainPattern>,
+        visit: Visit<'_>,
+    ) -> Result<(), ReadError> {
         let mut after = after.unwrap_or(DeliveryId { message: MessageId::from_raw(0), number: 0 });
         loop {
             // Layers first: a row that sinks into sled meanwhile is then seen twice, and not missed.
             let mut upper = self.upper_deliveries(after);
-            let (lower, more) = self.lower_deliveries(after)?;
-            let last = lower.last().map(|row| row.id);
-            let mut rows: std::collections::BTreeMap<_, _> = lower.into_iter().map(|row| (row.id, row)).collect();
-            if let (true, Some(last)) = (more, last) {
+            let (mut rows, last) = self.lower_deliveries(after, domain)?;
+            if let Some(last) = last {
                 upper.retain(|(id, _)| *id <= last);
             }
             for (id, slot) in upper {
@@ -161,7 +166,7 @@ impl Index {
             if rows.into_values().try_for_each(&mut *visit).is_break() {
                 return Ok(());
             }
-            match last.filter(|_| more) {
+            match last {
                 Some(last) => after = last,
                 None => return Ok(()),
             }
@@ -175,24 +180,31 @@ impl Index {
         layers.flat_map(|layer| layer.deliveries_after(after)).map(|(id, slot)| (id, slot.clone())).collect()
     }
 
-    /// The next rows of sled, and whether there may be more.
-    fn lower_deliveries(&self, after: DeliveryId) -> Result<(Vec<Arc<DeliveryRow>>, bool), ReadError> {
-        let from = std::ops::Bound::Excluded(delivery_key(after).to_vec());
-        let to = std::ops::Bound::Excluded(vec![DELIVERY + 1]);
+    /// The next rows of sled, and the last that was looked at where there may be more behind it.
+    fn lower_deliveries(
+        &self,
+        after: DeliveryId,
+        domain: Option<&DomainPattern>,
+    ) -> Result<(BTreeMap<DeliveryId, Arc<DeliveryRow>>, Option<DeliveryId>), ReadError> {
+        let from = Bound::Excluded(delivery_key(after).to_vec());
+        let to = Bound::Excluded(vec![DELIVERY + 1]);
         let database = self.database();
-        let mut rows = Vec::new();
+        let mut rows = BTreeMap::new();
+        let (mut looked_at, mut last) = (0, after);
         for entry in database.tree()?.range::<Vec<u8>, _>((from, to)).take(SCAN_ROWS) {
             let (key, octets) = entry.map_err(ReadError::Index)?;
-            let id = parse_delivery_key(&key).map_err(ReadError::Row)?;
-            rows.push(Arc::new(DeliveryRow::decode(id, &octets).map_err(ReadError::Row)?));
+            looked_at += 1;
+            last = parse_delivery_key(&key).map_err(ReadError::Row)?;
+            if domain.is_none_or(|domain| DeliveryRow::may_go_to(domain, &octets)) {
+                rows.insert(last, Arc::new(DeliveryRow::decode(last, &octets).map_err(ReadError::Row)?));
+            }
         }
-        let more = rows.len() == SCAN_ROWS;
-        Ok((rows, more))
+        Ok((rows, (looked_at == SCAN_ROWS).then_some(last)))
     }
 
     /// Visits every message, in no order.
     pub(super) fn each_message(&self, visit: VisitMessage<'_>) -> Result<(), ReadError> {
-        let upper: std::collections::HashMap<MessageId, Slot<MessageRow>> = {
+        let upper: HashMap<MessageId, Slot<MessageRow>> = {
             let state = self.state();
             let layers = state.frozen.as_deref().into_iter().chain([&state.pending]);
             layers.flat_map(Layer::messages).map(|(id, slot)| (id, slot.clone())).collect()
