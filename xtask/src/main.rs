@@ -16,6 +16,7 @@ mod ground;
 mod load;
 mod ours;
 mod process;
+mod rfcs;
 mod tidy;
 mod torture;
 
@@ -37,6 +38,8 @@ enum Task {
     Ci(ci::Arguments),
     /// Hold the sources against the rules of this repository: arrows, sizes, documents, dependencies
     Tidy,
+    /// Count the requirements of each RFC in docs/rfc: those that a test shows, and those with a reason
+    Rfcs,
     /// Write the documents that are made from the code
     Docs,
     /// Measure
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let done = match arguments.task {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Rfcs => rfcs::run(),
         Task::Docs => docs::run(),
         Task::Bench(bench) => bench::run(&bench),
         Task::Torture(arguments) => torture::run(&arguments),

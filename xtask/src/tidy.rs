@@ -7,6 +7,7 @@ mod arrows;
 mod documents;
 mod lockfile;
 mod manifests;
+pub(crate) mod requirements;
 mod rust_file;
 mod sizes;
 mod sources;
@@ -76,6 +77,7 @@ pub(crate) fn findings() -> Result<usize> {
     findings.extend(lockfile::unwanted_in_use()?);
     findings.extend(documents::check(&repository));
     findings.extend(documents::outdated(&repository));
+    findings.extend(requirements::check(&repository));
     for finding in &findings {
         eprintln!("{finding}");
     }
@@ -106,7 +108,9 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    fn read(root: &Path) -> Result<Self> {
+    /// # Errors
+    /// When git does not tell its files, or one cannot be read.
+    pub(crate) fn read(root: &Path) -> Result<Self> {
         let mut list = Command::new("git");
         list.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
         let mut texts = Vec::new();

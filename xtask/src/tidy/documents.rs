@@ -3,17 +3,11 @@
 use super::{Finding, Repository, TextFile};
 use crate::docs::{GENERATED, Generated};
 
-/// Which RFC section lives in which module, and which test shows it.
-const RFC_TABLE: &str = "docs/rfc.md";
-
-/// Every document that names what is not there.
+/// Links that lead nowhere.
 pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     let mut findings = Vec::new();
     for document in repository.texts.iter().filter(|file| file.extension() == "md") {
         findings.extend(dead_links(document, repository));
-    }
-    if let Some(text) = repository.find(RFC_TABLE) {
-        findings.extend(untrue_rows(text, repository));
     }
     findings
 }
@@ -66,34 +60,6 @@ fn resolve(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
-/// Rows of the RFC table whose module or test is not there.
-///
-/// In code marks stand paths below `crates/`; a test is its file, `::` and the name of the function.
-fn untrue_rows(text: &str, repository: &Repository) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let rows = text.lines().enumerate().filter(|(_, line)| line.starts_with('|'));
-    for (index, row) in rows {
-        for claim in row.split('`').skip(1).step_by(2).filter(|claim| claim.contains('/')) {
-            if let Err(reason) = prove(claim, repository) {
-                findings.push(Finding::at(RFC_TABLE, index + 1, format!("`{claim}`: {reason}")));
-            }
-        }
-    }
-    findings
-}
-
-fn prove(claim: &str, repository: &Repository) -> Result<(), &'static str> {
-    let (file, function) = match claim.split_once("::") {
-        Some((file, function)) => (file, Some(function)),
-        None => (claim, None),
-    };
-    let text = repository.find(&format!("crates/{file}")).ok_or("there is no such file")?;
-    match function {
-        Some(function) if !text.contains(&format!("fn {function}(")) => Err("there is no such function in it"),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::rust_file::tests::texts;
@@ -123,18 +89,5 @@ mod tests {
     fn a_link_that_leads_nowhere_is_found() {
         let found = findings(&[("docs/a.md", "text\n[b](b.md)")]);
         assert_eq!(found, ["docs/a.md:2: the link to b.md leads nowhere"]);
-    }
-
-    #[test]
-    fn a_row_of_the_rfc_table_without_its_module_or_test_is_found() {
-        let source = ("crates/smtp-proto/src/path.rs", "fn a_test() {}");
-        let row = |claim: &str| format!("`free text/`\n| 4.1 | `{claim}` |\n");
-        for claim in ["smtp-proto/src/path.rs", "smtp-proto/src/path.rs::a_test"] {
-            assert_eq!(findings(&[("docs/rfc.md", &row(claim)), source]), [""; 0]);
-        }
-        let found = findings(&[("docs/rfc.md", &row("smtp-proto/src/gone.rs")), source]);
-        assert_eq!(found, ["docs/rfc.md:2: `smtp-proto/src/gone.rs`: there is no such file"]);
-        let found = findings(&[("docs/rfc.md", &row("smtp-proto/src/path.rs::other")), source]);
-        assert_eq!(found.len(), 1);
     }
 }
