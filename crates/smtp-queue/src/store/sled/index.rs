@@ -59,6 +59,13 @@ struct State {
     trouble: Option<WriteError>,
 }
 
+/// Some rows of sled.
+struct Scanned {
+    rows: BTreeMap<DeliveryId, Arc<DeliveryRow>>,
+    /// The last that was looked at, where there may be more behind it.
+    last: Option<DeliveryId>,
+}
+
 impl Index {
     pub(super) fn new(disk: Arc<dyn Disk>, root: PathBuf, database: Database, meta: MetaRow) -> Self {
         let pending = Layer::beginning_at(meta.watermark);
@@ -153,7 +160,7 @@ impl Index {
         loop {
             // Layers first: a row that sinks into sled meanwhile is then seen twice, and not missed.
             let mut upper = self.upper_deliveries(after);
-            let (mut rows, last) = self.lower_deliveries(after, domain)?;
+            let Scanned { mut rows, last } = self.lower_deliveries(after, domain)?;
             if let Some(last) = last {
                 upper.retain(|(id, _)| *id <= last);
             }
@@ -180,12 +187,8 @@ impl Index {
         layers.flat_map(|layer| layer.deliveries_after(after)).map(|(id, slot)| (id, slot.clone())).collect()
     }
 
-    /// The next rows of sled, and the last that was looked at where there may be more behind it.
-    fn lower_deliveries(
-        &self,
-        after: DeliveryId,
-        domain: Option<&DomainPattern>,
-    ) -> Result<(BTreeMap<DeliveryId, Arc<DeliveryRow>>, Option<DeliveryId>), ReadError> {
+    /// The next rows of sled.
+    fn lower_deliveries(&self, after: DeliveryId, domain: Option<&DomainPattern>) -> Result<Scanned, ReadError> {
         let from = Bound::Excluded(delivery_key(after).to_vec());
         let to = Bound::Excluded(vec![DELIVERY + 1]);
         let database = self.database();
@@ -199,7 +202,7 @@ impl Index {
                 rows.insert(last, Arc::new(DeliveryRow::decode(last, &octets).map_err(ReadError::Row)?));
             }
         }
-        Ok((rows, (looked_at == SCAN_ROWS).then_some(last)))
+        Ok(Scanned { rows, last: (looked_at == SCAN_ROWS).then_some(last) })
     }
 
     /// Visits every message, in no order.
