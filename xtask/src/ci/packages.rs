@@ -10,13 +10,16 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 
 /// What the tests that send and fetch mail with other people's programs need; `libnet-ssleay-perl` is what
-/// swaks speaks TLS with.
+/// swaks speaks TLS with, `libauthen-sasl-perl` and `libio-socket-ssl-perl` what git logs in with, and `libsasl2-modules`
+/// what Postfix does.
 const PACKAGES: &[&str] = &[
     "swaks",
     "libnet-ssleay-perl",
     "msmtp",
     "git-email",
     "libmailtools-perl",
+    "libauthen-sasl-perl",
+    "libio-socket-ssl-perl",
     "mutt",
     "s-nail",
     "curl",
@@ -24,7 +27,9 @@ const PACKAGES: &[&str] = &[
     "gnupg",
     "python3",
     "postfix",
+    "libsasl2-modules",
     "dovecot-imapd",
+    "dovecot-lmtpd",
     "libpython3.11-testsuite",
     "systemd",
 ];

@@ -7,12 +7,23 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+use smtp_sasl::{PasswordHash, ScramKeys, prepare_password};
 use smtp_testkit::tls::Authority;
 use tempfile::TempDir;
 
 /// How long the server may take to be ready, and a message to arrive.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What alice logs in with.
+pub(crate) const PASSWORD: &str = "wonderland-7f3a";
+
+/// This machine sends to anywhere.
+const RELAY: &str = "[relay]\nnetworks = [\"127.0.0.0/8\"]\n";
+/// No delay, and no lock-out of those whose log-ins fail on purpose.
+const PEOPLE: &str =
+    "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 1000\n[log]\nformat = \"json\"\nlevel = \"debug\"\n";
 
 /// The listeners of a [`House`]; the path of a message must not depend on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +42,31 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Starts one, and waits until it says that it is ready.
+    /// Starts one that takes mail from this machine, and waits until it says that it is ready.
     pub(crate) fn open() -> Self {
-        Self::open_with("")
+        Self::open_as("example.test", "mx", "[alice]\n", RELAY)
     }
 
     /// Starts one that sends all that is not local to `next_hop`.
     pub(crate) fn open_before(next_hop: &Self) -> Self {
         let to = next_hop.address(Security::Plain);
-        Self::open_with(&format!("[smart_host]\nto = \"smtp://{to}\"\ntls = \"opportunistic\"\n"))
+        let more = format!("{RELAY}[smart_host]\nto = \"smtp://{to}\"\ntls = \"opportunistic\"\n");
+        Self::open_as("relay.test", "mx", "[alice]\n", &more)
     }
 
-    fn open_with(more: &str) -> Self {
+    /// Starts one where alice logs in with [`PASSWORD`] to submit, and nobody submits who has not. It says all that it knows in
+    /// its log.
+    pub(crate) fn open_for_people() -> Self {
+        let password = prepare_password(PASSWORD.as_bytes()).unwrap();
+        let (hash, keys) = (PasswordHash::make(&password), ScramKeys::make(&password));
+        let users = format!("[alice]\npassword = \"{}\"\nscram_sha_256 = \"{}\"\n", hash.expose(), keys.expose());
+        Self::open_as("example.test", "submission", &users, PEOPLE)
+    }
+
+    fn open_as(domain: &str, service: &str, users: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (starttls, implicit) = (free_address(), free_address());
         write_certificates(folder.path());
-        let domain = if more.is_empty() { "example.test" } else { "relay.test" };
         let text = format!(
             r#"hostname = "mx.{domain}"
 
@@ -60,17 +80,14 @@ postmaster = "alice"
 deliver = {{ maildir = "mail/{{user}}" }}
 
 [[listener]]
-service = "mx"
+service = "{service}"
 addresses = ["{starttls}"]
 tls = "starttls"
 
 [[listener]]
-service = "mx"
+service = "{service}"
 addresses = ["{implicit}"]
 tls = "implicit"
-
-[relay]
-networks = ["127.0.0.0/8"]
 
 [queue]
 directory = "queue"
@@ -81,7 +98,7 @@ socket = "control.sock"
 {more}"#
         );
         fs::write(folder.path().join("smtp-server.toml"), text).unwrap();
-        fs::write(folder.path().join("users.toml"), "[alice]\n").unwrap();
+        fs::write(folder.path().join("users.toml"), users).unwrap();
         fs::create_dir(folder.path().join("mail")).unwrap();
         let server = start(folder.path());
         Self { folder, server, starttls, implicit }
@@ -105,6 +122,35 @@ socket = "control.sock"
 
     pub(crate) fn maildir(&self) -> PathBuf {
         self.path("mail/alice")
+    }
+
+    /// All that the server has written to its log.
+    pub(crate) fn log(&self) -> String {
+        log(self.folder.path())
+    }
+
+    /// The lines of the log with that event, oldest first. The log may be a little behind.
+    pub(crate) fn events(&self, event: &str) -> Vec<Value> {
+        let log = self.log();
+        // The last line may not be whole yet.
+        let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["event"] == event).collect()
+    }
+
+    /// Waits for the line of the log with that event that comes after `before` others.
+    pub(crate) async fn event(&self, event: &str, before: usize) -> Value {
+        let line = async {
+            let mut looks = tokio::time::interval(LOOK_AGAIN);
+            loop {
+                looks.tick().await;
+                if let Some(line) = self.events(event).get(before) {
+                    return line.clone();
+                }
+            }
+        };
+        let line = tokio::time::timeout(WAIT_MAX, line).await;
+        line.unwrap_or_else(|late| panic!("{late}: {event} after {before} of them"))
     }
 
     /// Waits for the one message that was sent, and takes it out of the Maildir.

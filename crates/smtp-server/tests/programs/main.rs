@@ -1,14 +1,14 @@
 //! Other people's programs against the server as it ships: the binary, run from a configuration file.
 //!
-//! They need Debian's swaks, msmtp, curl, python3, openssl, gnupg, dovecot-imapd and libpython3.11-testsuite, which
-//! `cargo xtask ci` installs; so they are ignored in a plain `cargo test`, and run by
-//! `cargo test -p smtp-server --test programs -- --ignored`.
+//! They need Debian's packages, each test those that it names, which `cargo xtask ci` installs; so they are ignored in a plain
+//! `cargo test`, and run by `cargo test -p smtp-server --test programs -- --ignored`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod corpus;
 mod house;
 mod imap;
+mod logins;
 mod senders;
 mod signed;
 mod wire;

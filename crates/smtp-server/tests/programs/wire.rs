@@ -71,13 +71,25 @@ pub(crate) fn with_crlf(text: &[u8]) -> Vec<u8> {
 
 /// Asserts that `stored` is trace fields of ours and then `content`, octet for octet.
 pub(crate) fn assert_content_kept(stored: &[u8], content: &[u8], what: &str) {
-    assert!(stored.ends_with(content), "{what} was changed on its way\n{}", String::from_utf8_lossy(stored));
-    let added = String::from_utf8_lossy(&stored[..stored.len() - content.len()]);
+    let added = trace_fields(stored, content, what);
+    assert!(added.starts_with("Return-Path: <sender@client.test>\r\n"), "{what}: {added}");
+}
+
+/// The trace fields that lie above `content`, which is as it was sent.
+pub(crate) fn trace_fields(stored: &[u8], content: &[u8], what: &str) -> String {
+    let shown = |octets| String::from_utf8_lossy(octets).into_owned();
+    assert!(
+        stored.ends_with(content),
+        "{what} was changed on its way, from\n{}\nto\n{}",
+        shown(content),
+        shown(stored)
+    );
+    let added = String::from_utf8_lossy(&stored[..stored.len() - content.len()]).into_owned();
     let ours = ["Return-Path:", "Delivered-To:", "Received:", "\t", " "];
     for line in added.split_terminator("\r\n") {
         // An empty line stands between our fields and content that does not begin with a field.
         let is_ours = ours.iter().any(|start| line.starts_with(start)) || line.is_empty();
         assert!(is_ours, "{what} got a line that is no trace field: {line:?}");
     }
-    assert!(added.starts_with("Return-Path: <sender@client.test>\r\n"), "{what}: {added}");
+    added
 }
