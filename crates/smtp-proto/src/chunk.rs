@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::mail_data::{ContentFacts, ContentFault, ContentScan, first_fault};
+use crate::mail_data::{self, ContentFacts, ContentFault, ContentScan};
 
 /// What a [`ChunkReader`] finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,17 +15,23 @@ pub(crate) enum ChunkPiece {
 
 /// Reads the chunks of one message, and checks the content on the way: a line end may be cut by the end of a chunk.
 ///
-/// At a fault it yields no more content, but still finds the end of the chunk.
+/// At a fault it yields no more content, but still finds the end of the chunk. Binary content has no faults (RFC 3030
+/// §3).
 #[derive(Debug, Default)]
 pub(crate) struct ChunkReader {
     scan: ContentScan,
+    binary: bool,
     fault: Option<ContentFault>,
-    after_cr: bool,
     /// Octets of this chunk that have not come.
     left: u64,
 }
 
 impl ChunkReader {
+    /// For content of any octets.
+    pub(crate) fn binary() -> Self {
+        Self { binary: true, ..Self::default() }
+    }
+
     /// Begins the next chunk, behind the CRLF of its BDAT command.
     pub(crate) fn begin(&mut self, octets: u64) {
         self.left = octets;
@@ -49,7 +55,7 @@ impl ChunkReader {
     /// The last chunk has come wholly: the content ends here, and a CR that waited for its LF is a bare one.
     pub(crate) fn finish(&mut self) {
         self.scan.finish();
-        self.fault = self.fault.or(self.scan.fault());
+        self.fault = self.fault.or(self.scan_fault());
     }
 
     /// The next piece at the front of `input`. `None`: more octets are needed; at most one stays in `input`.
@@ -59,7 +65,7 @@ impl ChunkReader {
         }
         let here = usize::try_from(self.left).map_or(input.len(), |left| left.min(input.len()));
         // A CR waits for the octet behind it, so that what is told of a fault does not depend on how the input was cut.
-        let waits = here > 0 && input[here - 1] == b'\r' && (here as u64) < self.left;
+        let waits = !self.binary && here > 0 && input[here - 1] == b'\r' && (here as u64) < self.left;
         let octets = input.split_to(here - usize::from(waits)).freeze();
         self.left -= octets.len() as u64;
         match self.check(octets) {
@@ -71,27 +77,33 @@ impl ChunkReader {
 
     /// Cuts `octets` short at the first fault. `None`: no content is left of it.
     fn check(&mut self, mut octets: Bytes) -> Option<Bytes> {
-        let last = *octets.last().filter(|_| self.fault.is_none())?;
+        if self.fault.is_some() {
+            return None;
+        }
+        let after_cr = self.scan.is_after_cr();
         self.scan.put(&octets);
-        if self.scan.fault().is_some() {
-            let (at, fault) = self.first_fault(&octets);
+        if self.scan_fault().is_some() {
+            let (at, fault) = first_fault(after_cr, &octets);
             self.fault = Some(fault);
             octets.truncate(at);
         }
-        self.after_cr = last == b'\r';
         (!octets.is_empty()).then_some(octets)
     }
 
-    /// Where the first fault stands in octets that have one.
-    fn first_fault(&self, octets: &[u8]) -> (usize, ContentFault) {
-        match octets {
-            [b'\n', rest @ ..] if self.after_cr => {
-                let (at, fault) = first_fault(rest);
-                (at + 1, fault)
-            }
-            _ if self.after_cr => (0, ContentFault::BareLineEnd),
-            _ => first_fault(octets),
+    fn scan_fault(&self) -> Option<ContentFault> {
+        self.scan.fault().filter(|_| !self.binary)
+    }
+}
+
+/// Where the first fault stands in octets that have one, behind a CR that waits for its LF or not.
+fn first_fault(after_cr: bool, octets: &[u8]) -> (usize, ContentFault) {
+    match octets {
+        [b'\n', rest @ ..] if after_cr => {
+            let (at, fault) = mail_data::first_fault(rest);
+            (at + 1, fault)
         }
+        _ if after_cr => (0, ContentFault::BareLineEnd),
+        _ => mail_data::first_fault(octets),
     }
 }
 

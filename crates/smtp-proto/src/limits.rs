@@ -33,7 +33,7 @@ pub struct Limits {
     pub message_octets: u64,
     /// Recipients of one message. At least 100 (RFC 5321 §4.5.3.1.8).
     pub recipients_per_message: usize,
-    /// Syntax, sequence and unknown-command errors after which the server closes the session.
+    /// Syntax, sequence and unknown-command errors, and log-ins that have failed, after which the server closes the session.
     pub errors_per_session: u32,
     /// Commands that bring no message nearer (EHLO, NOOP, RSET, VRFY and the like) between one message and the next; at
     /// the one behind it the server closes the session.

@@ -36,6 +36,12 @@ impl LineCutter {
         }
     }
 
+    /// Whether the line at the front of `input` is over the limit, and nothing of it is thrown away yet: the next
+    /// [`cut`](Self::cut) does that.
+    pub(crate) fn is_too_long(&self, input: &[u8], limit: usize) -> bool {
+        !self.discarding && input.len() >= limit && memchr(b'\n', &input[..limit]).is_none()
+    }
+
     fn discard(&mut self, input: &mut BytesMut) -> Option<Line> {
         let end = memchr(b'\n', input);
         self.discarding = end.is_none();

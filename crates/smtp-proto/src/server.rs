@@ -200,8 +200,8 @@ impl ServerSession {
                 return Ok(());
             }
             State::AuthAsked => {
-                self.authenticated = reply.code() == ReplyCode::AUTHENTICATION_SUCCEEDED;
-                State::Ready
+                self.settle_auth(&reply, now);
+                return Ok(());
             }
             State::QueryAsked(state) => *state,
             other => {
@@ -216,8 +216,9 @@ impl ServerSession {
 
     /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. A transaction that was open is
     /// gone with it ([`Event::Reset`] follows), as after RSET (RFC 5321 §4.1.4). STARTTLS is left out where there
-    /// is TLS already, REQUIRETLS where there is none (RFC 8689 §2). A size that is offered is also the limit then; it is never more than [`Limits::message_octets`],
-    /// and says that where it is 0.
+    /// is TLS already, REQUIRETLS where there is none (RFC 8689 §2), BINARYMIME where there is no CHUNKING (RFC 3030
+    /// §3). A size that is offered is also the limit then; it is never more than [`Limits::message_octets`], and says
+    /// that where it is 0.
     ///
     /// # Errors
     ///
@@ -235,6 +236,7 @@ impl ServerSession {
         };
         offered.starttls &= self.tls.is_none();
         offered.require_tls &= self.tls.is_some();
+        offered.binary_mime &= offered.chunking;
         let permitted = self.config.limits.message_octets;
         offered.size = offered.size.map(|octets| if octets == 0 { permitted } else { octets.min(permitted) });
         let reply = self.hello_reply(hello.kind, &offered);

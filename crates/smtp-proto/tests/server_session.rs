@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use smtp_proto::server::{CloseReason, Event, ServerConfig, ServerSession};
+use smtp_proto::server::{CloseReason, Event, ServerConfig, ServerSession, Subject};
 use smtp_proto::{
-    EnhancedStatus, Extensions, Limits, NotAwaited, RemoteReply, Reply, ReplyCode, Session, Timer, TlsFacts,
+    Command, EnhancedStatus, Extensions, Limits, Mechanism, NotAwaited, RemoteReply, Reply, ReplyCode, Secret, Session,
+    Timer, TlsFacts,
 };
 
 const GREETING: Reply = Reply::without_status(ReplyCode::SERVICE_READY, "mx.example.com");
@@ -422,6 +423,24 @@ fn holds_and_times_beyond_the_offer_are_refused() {
     ] {
         assert_eq!(dialogue(format!("MAIL FROM:<a@b> {parameter}\r\n").as_bytes()), [told], "{parameter}");
     }
+}
+
+/// What is refused goes to logs; the password that AUTH may bring along does not.
+#[test]
+fn a_refusal_of_auth_holds_no_initial_response() {
+    let refused = |octets: &[u8]| {
+        let mut server = Server::new(Limits::default(), 0);
+        server.input.extend_from_slice(octets);
+        std::iter::from_fn(|| match server.session.handle_input(server.now, &mut server.input)? {
+            Event::Refused(refusal) => Some(refusal.subject),
+            other => panic!("{other:?}"),
+        })
+        .last()
+    };
+    let mechanism = Mechanism::PLAIN;
+    let subject = Subject::from(Command::Auth { mechanism, initial: Some(Secret::from(b"\0a\0b".to_vec())) });
+    assert_eq!(subject, Subject::Command(Box::new(Command::Auth { mechanism, initial: None })));
+    assert_eq!(refused(b"AUTH PLAIN AGEAYg==\r\n"), Some(subject));
 }
 
 /// RFC 5321 §7.8: whatever the client does in it.

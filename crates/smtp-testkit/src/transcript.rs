@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use smtp_proto::{Limits, Session};
 
 pub use client::{ClientRole, LmtpClientRole};
-pub use server::{LmtpServerRole, ServerRole};
+pub use server::{LmtpServerRole, QueriesServerRole, ServerRole};
 
 use octets::read_octets;
 use run::{Cuts, Run};

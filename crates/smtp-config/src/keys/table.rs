@@ -280,7 +280,7 @@ pub(super) const KEYS: &[Key] = &[
         value: "number of errors",
         fallback: Value("20"),
         example: "5",
-        text: "Commands that are refused as wrong, until the session is closed with 421.",
+        text: "Commands that are refused as wrong, and log-ins that fail, until the session is closed with 421.",
     },
     Key {
         path: "limits.idle_commands_per_message",

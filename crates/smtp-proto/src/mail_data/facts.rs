@@ -85,6 +85,11 @@ impl ContentScan {
         self.fault
     }
 
+    /// Whether a CR waits for its LF: what comes next decides if it is a bare one.
+    pub(crate) fn is_after_cr(&self) -> bool {
+        self.after_cr
+    }
+
     /// Looks at the next piece.
     pub fn put(&mut self, octets: &[u8]) {
         let Some(&last) = octets.last() else { return };

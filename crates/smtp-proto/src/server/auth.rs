@@ -9,7 +9,7 @@ use super::event::{AuthStep, Event};
 use super::state::{Flow, State};
 use super::{ServerSession, replies};
 use crate::line::{self, Line};
-use crate::{AuthResponse, Command, Mechanism, NotAwaited, Reply, Secret, SyntaxError};
+use crate::{AuthResponse, Command, Mechanism, NotAwaited, Reply, ReplyCode, Secret, SyntaxError};
 
 impl ServerSession {
     /// Answers [`Event::Auth`]: 334 with a challenge, in base64. The next line of the client is the response to it.
@@ -44,10 +44,22 @@ impl ServerSession {
             Some(_) => None,
         };
         if let Some(reply) = refusal {
-            return self.refuse_error(reply, Command::Auth { mechanism, initial: None });
+            return self.refuse_error(reply, Command::Auth { mechanism, initial });
         }
         self.state = State::AuthAsked;
         Break(Some(Event::Auth(AuthStep::Begin { mechanism, initial })))
+    }
+
+    /// The caller's reply to a step: 235 says who the client is, and any other that nobody is logged in. That counts
+    /// as an error: else passwords could be tried without end.
+    pub(super) fn settle_auth(&mut self, reply: &Reply, now: Instant) {
+        self.state = State::Ready;
+        self.progress = now;
+        self.authenticated = reply.code() == ReplyCode::AUTHENTICATION_SUCCEEDED;
+        let ends_anyway = reply.code() == ReplyCode::SERVICE_NOT_AVAILABLE;
+        if self.authenticated || ends_anyway || !self.is_one_error_too_many() {
+            self.send(reply);
+        }
     }
 
     /// Takes the line that answers a challenge.

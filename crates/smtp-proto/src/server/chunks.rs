@@ -10,7 +10,7 @@ use super::event::{CloseReason, Event, Framing, Refusal, Subject};
 use super::state::{Flow, State};
 use super::{ServerSession, replies};
 use crate::chunk::{self, ChunkPiece, ChunkReader};
-use crate::{Command, Envelope, Reply, ReplyCode, SyntaxError};
+use crate::{BodyType, Command, Envelope, Reply, ReplyCode};
 
 /// What a BDAT command has said.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +70,9 @@ pub(super) struct FailedChunks {
 impl ServerSession {
     pub(super) fn bdat(&mut self, octets: u64, last: bool, now: Instant, behind_refusal: bool) -> Flow {
         let chunk = Chunk { octets, last };
+        if self.is_idle_chunk(chunk) && self.is_one_idle_command_too_many() {
+            return Continue(());
+        }
         let offered = self.client.as_deref().is_some_and(|client| client.offered.chunking);
         match std::mem::take(&mut self.state) {
             State::Transaction(envelope) if offered && envelope.recipients.is_empty() => {
@@ -108,9 +111,16 @@ impl ServerSession {
         }
     }
 
+    /// Whether a chunk brings a message that has begun no nearer to its end. They cost the client nothing, and could go
+    /// on without end.
+    fn is_idle_chunk(&self, chunk: Chunk) -> bool {
+        chunk.octets == 0 && !chunk.last && matches!(self.state, State::BetweenChunks(_) | State::ChunksFailed(_))
+    }
+
     /// The answer to [`Event::MailDataStart`] for a first chunk: it may come.
     pub(super) fn begin_chunks(&mut self, envelope: Box<Envelope>, chunk: Chunk, until: Instant) {
-        let mut reader = ChunkReader::default();
+        let is_binary = envelope.mail.parameters.body == Some(BodyType::BinaryMime);
+        let mut reader = if is_binary { ChunkReader::binary() } else { ChunkReader::default() };
         reader.begin(chunk.octets);
         let until = Until(until);
         self.state = State::Chunk(Box::new(Chunked { envelope, reader, until, last: chunk.last }));
@@ -251,9 +261,10 @@ impl ServerSession {
         Continue(())
     }
 
-    /// A BDAT command that cannot be read: where its chunk ends is not known, and the chunk must not be taken for commands.
-    pub(super) fn malformed_chunk(&mut self, error: SyntaxError) -> Flow {
-        error.reply().encode(&mut self.output);
+    /// A BDAT command that cannot be read, or not as a line: where its chunk ends is not known, and the chunk must not
+    /// be taken for commands.
+    pub(super) fn malformed_chunk(&mut self, reply: &Reply) -> Flow {
+        reply.encode(&mut self.output);
         self.end(CloseReason::MalformedChunk);
         Continue(())
     }

@@ -127,7 +127,7 @@ pub enum CloseReason {
     ClearTextAfterStartTls,
     /// An HTTP request: a browser that was made to talk to us.
     HttpRequest,
-    /// BDAT without a size that can be read: where its chunk ends is not known.
+    /// BDAT without a size that can be read, or not on a line that can: where its chunk ends is not known.
     MalformedChunk,
 }
 

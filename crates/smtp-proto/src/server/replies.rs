@@ -37,6 +37,8 @@ pub(super) const CHUNKS_ONLY: Reply =
     Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Content is coming in chunks: BDAT or RSET");
 pub(super) const RSET_FIRST: Reply =
     Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "A chunk was refused: RSET first");
+pub(super) const BINARY_IN_CHUNKS_ONLY: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Binary content comes by BDAT only");
 pub(super) const NOT_NOW: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Not inside a transaction");
 pub(super) const QUIT_ONLY: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "No service here: QUIT");
 pub(super) const NO_LMTP: Reply = Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 1), "This is not LMTP");

@@ -154,12 +154,17 @@ impl ServerSession {
         if self.output.len() >= limits.output_octets {
             return Break(None);
         }
-        let Some(line) = self.lines.cut(input, line_octets_max(limits, input)) else { return Break(None) };
+        let octets_max = line_octets_max(limits, input);
+        if self.lines.is_too_long(input, octets_max) && is_bdat(input) {
+            return self.malformed_chunk(&replies::LINE_TOO_LONG);
+        }
+        let Some(line) = self.lines.cut(input, octets_max) else { return Break(None) };
         let parsed = match line {
             Line::Whole(octets) => Command::parse(&input[..octets]).map_err(|error| match &input[..octets] {
-                line if is_bdat(line) => Mistake::Chunk(error),
+                line if is_bdat(line) => Mistake::Chunk(error.reply()),
                 _ => Mistake::Syntax(error),
             }),
+            Line::BareLf(octets) if is_bdat(&input[..octets]) => Err(Mistake::Chunk(replies::BARE_LF)),
             Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
             Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),
         };
@@ -192,17 +197,14 @@ impl ServerSession {
                 Continue(())
             }
             Mistake::Syntax(error) => self.refuse_error(error.reply(), Subject::Line),
-            Mistake::Chunk(error) => self.malformed_chunk(error),
+            Mistake::Chunk(reply) => self.malformed_chunk(&reply),
             Mistake::Line(reply) => self.refuse_error(reply, Subject::Line),
         }
     }
 
     fn command(&mut self, command: Command, input: &BytesMut) -> Flow {
-        if is_idle(&command) {
-            self.idle_commands += 1;
-            if self.idle_commands > self.config.limits.idle_commands_per_message {
-                return self.too_many(&replies::TOO_MANY_IDLE_COMMANDS, CloseReason::TooManyIdleCommands);
-            }
+        if is_idle(&command) && self.is_one_idle_command_too_many() {
+            return Continue(());
         }
         match command {
             Command::Hello(hello) => self.hello_command(hello),
@@ -321,6 +323,10 @@ impl ServerSession {
 
     fn data(&mut self) -> Flow {
         match std::mem::take(&mut self.state) {
+            State::Transaction(envelope) if envelope.mail.parameters.body == Some(BodyType::BinaryMime) => {
+                self.state = State::Transaction(envelope);
+                self.refuse_error(replies::BINARY_IN_CHUNKS_ONLY, Command::Data)
+            }
             State::Transaction(envelope) if !envelope.recipients.is_empty() => {
                 self.state = State::MailDataStartAsked(envelope, None);
                 Break(Some(Event::MailDataStart(Framing::Data)))
@@ -416,6 +422,16 @@ impl ServerSession {
         true
     }
 
+    /// Counts a command that brings no message nearer. At the one behind the last that is permitted the session ends.
+    pub(super) fn is_one_idle_command_too_many(&mut self) -> bool {
+        self.idle_commands += 1;
+        if self.idle_commands <= self.config.limits.idle_commands_per_message {
+            return false;
+        }
+        let _: Flow = self.too_many(&replies::TOO_MANY_IDLE_COMMANDS, CloseReason::TooManyIdleCommands);
+        true
+    }
+
     /// The client has gone over a limit of the session, which ends.
     fn too_many(&mut self, reply: &Reply, reason: CloseReason) -> Flow {
         self.send_with_hostname(reply);
@@ -431,8 +447,12 @@ impl ServerSession {
     }
 }
 
+/// What AUTH says at once stays out of it: it is for a log.
 impl From<Command> for Subject {
-    fn from(command: Command) -> Self {
+    fn from(mut command: Command) -> Self {
+        if let Command::Auth { initial, .. } = &mut command {
+            *initial = None;
+        }
         Self::Command(Box::new(command))
     }
 }
@@ -442,7 +462,7 @@ enum Mistake {
     Syntax(SyntaxError),
     Line(Reply),
     /// BDAT that cannot be read.
-    Chunk(SyntaxError),
+    Chunk(Reply),
 }
 
 /// Octets of the next command line at most: AUTH may bring an initial response (RFC 4954 §4).
@@ -466,5 +486,5 @@ fn is_idle(command: &Command) -> bool {
 
 /// Whether a command may come between the chunks of a message, or behind those that have failed.
 fn is_harmless(command: &Command) -> bool {
-    matches!(command, Command::Rset | Command::Noop | Command::Quit)
+    matches!(command, Command::Rset | Command::Noop)
 }

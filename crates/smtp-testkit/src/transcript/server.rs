@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use smtp_proto::server::{AuthStep, Event, Protocol, Refusal, ServerConfig, ServerSession};
+use smtp_proto::server::{AuthStep, Event, Protocol, Queries, Refusal, ServerConfig, ServerSession};
 use smtp_proto::{
     Command, EnhancedStatus, Extensions, Limits, Mechanism, NotAwaited, Reply, ReplyCode, Secret, TlsFacts,
 };
@@ -26,7 +26,7 @@ impl Role for ServerRole {
     const PEER_WAITS: bool = false;
 
     fn session(limits: Limits, now: Instant) -> ServerSession {
-        session(Protocol::Smtp, limits, now)
+        session(ServerConfig { limits, ..config() }, now)
     }
 
     fn show(event: &Event) -> Shown {
@@ -45,13 +45,19 @@ impl Role for ServerRole {
                     (true, false) => " 8bit",
                     (true, true) => " 8bit-header",
                 };
+                let binary = if facts.binary { " binary" } else { "" };
                 let text = format!(
-                    "MailDataEnd(octets={} longest_line_octets={}{eight_bit})",
+                    "MailDataEnd(octets={} longest_line_octets={}{eight_bit}{binary})",
                     facts.octets, facts.longest_line_octets
                 );
                 Shown::Asked(text, "250 2.6.0 Accepted")
             }
             Event::Auth(step) => Shown::Asked(auth_step(step), "535 5.7.8 Authentication failed"),
+            Event::Help(None) => Shown::Asked("Help".to_owned(), "214 2.0.0 See RFC 5321"),
+            Event::Help(Some(argument)) => Shown::Asked(format!("Help({argument})"), "214 2.0.0 See RFC 5321"),
+            Event::Vrfy(argument) => Shown::Asked(format!("Vrfy({argument})"), "252 2.5.0 Send, and see"),
+            Event::Expn(argument) => Shown::Asked(format!("Expn({argument})"), "550 5.1.1 No such list"),
+            Event::Etrn(argument) => Shown::Asked(format!("Etrn({argument})"), "250 2.0.0 Begun"),
             Event::Refused(Refusal { reply, .. }) => Shown::Told(format!("Refused({})", reply.code())),
             other => Shown::Told(format!("{other:?}")),
         }
@@ -80,37 +86,54 @@ impl Role for ServerRole {
     }
 }
 
-/// The same for a server that speaks LMTP.
-#[derive(Debug)]
-pub struct LmtpServerRole;
+/// Roles that differ from [`ServerRole`] in their configuration alone.
+macro_rules! server_roles {
+    ($($(#[$doc:meta])* $role:ident: $directory:literal, $config:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $role;
 
-impl Role for LmtpServerRole {
-    type Session = ServerSession;
-    const DIRECTORY: &str = "lmtp-server";
-    const INPUT: char = 'C';
-    const OUTPUT: char = 'S';
-    const PEER_WAITS: bool = false;
+        impl Role for $role {
+            type Session = ServerSession;
+            const DIRECTORY: &str = $directory;
+            const INPUT: char = ServerRole::INPUT;
+            const OUTPUT: char = ServerRole::OUTPUT;
+            const PEER_WAITS: bool = ServerRole::PEER_WAITS;
 
-    fn session(limits: Limits, now: Instant) -> ServerSession {
-        session(Protocol::Lmtp, limits, now)
-    }
+            fn session(limits: Limits, now: Instant) -> ServerSession {
+                session(ServerConfig { limits, ..$config }, now)
+            }
 
-    fn show(event: &Event) -> Shown {
-        ServerRole::show(event)
-    }
+            fn show(event: &Event) -> Shown {
+                ServerRole::show(event)
+            }
 
-    fn say(session: &mut ServerSession, words: &str, now: Instant) -> Result<(), String> {
-        ServerRole::say(session, words, now)
-    }
+            fn say(session: &mut ServerSession, words: &str, now: Instant) -> Result<(), String> {
+                ServerRole::say(session, words, now)
+            }
 
-    fn tls_established(session: &mut ServerSession, now: Instant) {
-        ServerRole::tls_established(session, now);
-    }
+            fn tls_established(session: &mut ServerSession, now: Instant) {
+                ServerRole::tls_established(session, now);
+            }
+        }
+    )*};
 }
 
-fn session(protocol: Protocol, limits: Limits, now: Instant) -> ServerSession {
-    let hostname = "mx.example.com".parse().expect("it is a name");
-    let config = ServerConfig { limits, protocol, ..ServerConfig::new(hostname) };
+server_roles! {
+    /// The same for a server that speaks LMTP.
+    LmtpServerRole: "lmtp-server", ServerConfig { protocol: Protocol::Lmtp, ..config() };
+    /// The same for a server that hands on all questions.
+    QueriesServerRole: "queries-server", ServerConfig {
+        queries: Queries { help: true, vrfy: true, expn: true, etrn: true },
+        ..config()
+    };
+}
+
+fn config() -> ServerConfig {
+    ServerConfig::new("mx.example.com".parse().expect("it is a name"))
+}
+
+fn session(config: ServerConfig, now: Instant) -> ServerSession {
     ServerSession::new(Arc::new(config), None, now)
 }
 
@@ -148,6 +171,7 @@ fn extensions(words: &str) -> Extensions {
             "8BITMIME" => extensions.eight_bit_mime = true,
             "SMTPUTF8" => extensions.smtputf8 = true,
             "CHUNKING" => extensions.chunking = true,
+            "BINARYMIME" => extensions.binary_mime = true,
             "DSN" => extensions.dsn = true,
             "REQUIRETLS" => extensions.require_tls = true,
             "AUTH" => extensions.auth = vec![Mechanism::PLAIN, Mechanism::LOGIN],
