@@ -1,14 +1,22 @@
-//! Other people's programs against the server as it ships: the binary, run from a configuration file.
+//! Other people's programs against the server as it ships: the binary, run from a configuration file. Where each attempt must be
+//! seen, the server is in this process.
 //!
 //! They need Debian's packages, each test those that it names, which `cargo xtask ci` installs; so they are ignored in a plain
 //! `cargo test`, and run by `cargo test -p smtp-server --test programs -- --ignored`.
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+#[path = "../house/mod.rs"]
+mod inside;
+
 mod corpus;
+mod dovecot;
 mod house;
 mod imap;
 mod logins;
+mod mailboxes;
+mod postfix;
+mod relays;
 mod senders;
 mod signed;
 mod wire;

@@ -6,12 +6,17 @@ use std::time::Duration;
 
 /// Sends one message to `recipient`, octet by octet as it is, and insists on a 250.
 pub(crate) fn send(server: SocketAddr, recipient: &str, content: &[u8]) {
+    send_from("sender@client.test", server, &[recipient], content);
+}
+
+/// The same, from a sender of its own, to each of `recipients`.
+pub(crate) fn send_from(sender: &str, server: SocketAddr, recipients: &[&str], content: &[u8]) {
     let stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut stream = BufReader::new(stream);
     expect(&mut stream, "220");
-    let recipient = format!("RCPT TO:<{recipient}>");
-    let commands = ["EHLO client.test", "MAIL FROM:<sender@client.test> BODY=8BITMIME", &recipient];
+    let mut commands = vec!["EHLO client.test".to_owned(), format!("MAIL FROM:<{sender}> BODY=8BITMIME")];
+    commands.extend(recipients.iter().map(|recipient| format!("RCPT TO:<{recipient}>")));
     for command in commands {
         write(&mut stream, format!("{command}\r\n").as_bytes());
         expect(&mut stream, "250");
