@@ -8,6 +8,9 @@ use smtp_mail::{DeliveryResult, RemoteHost, Report, Stage};
 use smtp_proto::client::CloseReason;
 use smtp_proto::{EnhancedStatus, RemoteReply, ReplyClass};
 
+/// No session under TLS comes about, and the message must have one (RFC 8689 §4.2.1).
+pub const ENCRYPTION_NEEDED: EnhancedStatus = EnhancedStatus::new(5, 7, 10);
+
 /// No session with a next hop came about: with which of its addresses, at which stage, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("{host}: {stage}: {failure}")]
@@ -65,6 +68,27 @@ impl ConnectError {
             other => Report::new(status, &other.to_string()),
         };
         DeliveryResult::Deferred(report.with_host(&self.host.name, self.host.address).at_stage(self.stage))
+    }
+
+    /// What this means for a message that goes by TLS only (RFC 8689 §4.2.1): a failure, or a deferral where TLS may come about
+    /// the next time. `None` where it never came to TLS: that is about the host, and all mail for it.
+    pub fn without_tls(&self) -> Option<DeliveryResult> {
+        if self.stage != Stage::Tls {
+            return None;
+        }
+        let passes = match &self.failure {
+            ConnectFailure::NoTls | ConnectFailure::Unverifiable(_) => false,
+            ConnectFailure::Tls(error) => matches!(error, HandshakeError::TimedOut { .. }),
+            ConnectFailure::Refused(reply) => reply.class() == ReplyClass::Transient,
+            _ => true,
+        };
+        let result = self.result();
+        if passes {
+            return Some(result);
+        }
+        let mut report = result.report().clone();
+        report.status = ENCRYPTION_NEEDED;
+        Some(DeliveryResult::Failed(report))
     }
 
     /// Of two addresses that failed, the one that says more: whichever got farther, else the later one.

@@ -30,6 +30,15 @@ impl fmt::Display for Host {
 }
 
 impl Host {
+    /// Whether it is this machine, by what is written: nothing is looked up.
+    pub fn is_this_machine(&self) -> bool {
+        match self {
+            Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
+            Self::Address(address) => address.is_loopback(),
+            Self::Socket(_) => true,
+        }
+    }
+
     /// What a certificate must be for, and what is sent as SNI. `None`: such a name cannot stand in a certificate.
     pub(crate) fn server_name(&self) -> Option<ServerName<'static>> {
         match self {
@@ -111,6 +120,15 @@ impl TlsMode {
         matches!(self, Self::Require(_) | Self::Verify(_))
     }
 
+    /// The same, with the certificate verified; `None` where there is no TLS to be.
+    pub fn verified(self) -> Option<Self> {
+        match self {
+            Self::None => None,
+            Self::Opportunistic => Some(Self::Verify(TlsStart::StartTls)),
+            Self::Require(start) | Self::Verify(start) => Some(Self::Verify(start)),
+        }
+    }
+
     /// Whether the certificate must be for the host's name, from an authority that is trusted.
     pub fn verifies(self) -> bool {
         matches!(self, Self::Verify(_))
@@ -150,6 +168,30 @@ mod tests {
         assert!(texts.contains("lmtp://unix:/run/lmtp?tls=none"));
         assert!(texts.contains("smtp://10.0.0.5:25"));
         assert!(texts.contains("submissions://[2001:db8::1]:465"));
+    }
+
+    #[test]
+    fn what_is_verified_begins_as_it_would_otherwise() {
+        let verify = |start| Some(TlsMode::Verify(start));
+        for (mode, verified) in [
+            (TlsMode::None, None),
+            (TlsMode::Opportunistic, verify(TlsStart::StartTls)),
+            (TlsMode::Require(TlsStart::Implicit), verify(TlsStart::Implicit)),
+            (TlsMode::Verify(TlsStart::StartTls), verify(TlsStart::StartTls)),
+        ] {
+            assert_eq!(mode.verified(), verified);
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_what_is_written() {
+        let host = |address: &str| Host::Address(address.parse().unwrap());
+        for here in [host("127.0.0.1"), host("::1"), Host::Name("LocalHost".into()), Host::Socket("/run/lmtp".into())] {
+            assert!(here.is_this_machine(), "{here}");
+        }
+        for elsewhere in [host("192.0.2.1"), Host::Name("mail.example.net".into())] {
+            assert!(!elsewhere.is_this_machine(), "{elsewhere}");
+        }
     }
 
     #[test]

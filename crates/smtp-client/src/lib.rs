@@ -13,7 +13,7 @@ mod tls;
 mod transaction;
 
 pub use client::{Client, ClientSettings};
-pub use error::{ConnectError, ConnectFailure};
+pub use error::{ConnectError, ConnectFailure, ENCRYPTION_NEEDED};
 pub use hop::{Host, NextHop, TlsMode, TlsStart};
 pub use tls::ClientTls;
 pub use transaction::Stale;

@@ -323,11 +323,13 @@ pub struct Extensions {
     pub smtputf8: bool,
     /// LIMITS (RFC 9422).
     pub limits: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
 }
 
 impl Default for Extensions {
     fn default() -> Self {
-        Self { chunking: true, dsn: true, smtputf8: true, limits: true }
+        Self { chunking: true, dsn: true, smtputf8: true, limits: true, requiretls: true }
     }
 }
 

@@ -2,6 +2,7 @@
 //! unknown keys, and for the tests that hold it against the structs of [`file`](crate::file).
 
 mod auth;
+mod extensions;
 mod sections;
 mod table;
 
@@ -52,15 +53,20 @@ pub enum Fallback {
     Otherwise(&'static str),
 }
 
+/// How many there are.
+const COUNT: usize = table::KEYS.len() + auth::KEYS.len() + extensions::KEYS.len();
+
 /// The keys of all files beside this one.
-const fn joined() -> [Key; table::KEYS.len() + auth::KEYS.len()] {
-    let mut all = [table::KEYS[0]; table::KEYS.len() + auth::KEYS.len()];
-    let mut index = 0;
+const fn joined() -> [Key; COUNT] {
+    let parts = [table::KEYS, auth::KEYS, extensions::KEYS];
+    let mut all = [table::KEYS[0]; COUNT];
+    let (mut index, mut part, mut begin) = (0, 0, 0);
     while index < all.len() {
-        all[index] = match index.checked_sub(table::KEYS.len()) {
-            None => table::KEYS[index],
-            Some(behind) => auth::KEYS[behind],
-        };
+        while index - begin >= parts[part].len() {
+            begin += parts[part].len();
+            part += 1;
+        }
+        all[index] = parts[part][index - begin];
         index += 1;
     }
     all

@@ -7,10 +7,12 @@ mod deliver;
 pub mod maildir;
 mod pace;
 mod pool;
+mod protection;
 mod resolve;
 mod route;
 
 pub use deliver::{Carrier, Connected, Deliverer, DelivererSettings};
 pub use pace::{Admission, Pace, PaceLimits};
+pub use protection::{NoTls, Protection};
 pub use resolve::Unreachable;
 pub use route::{NoRoute, Route, Routes};

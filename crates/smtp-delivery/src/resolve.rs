@@ -27,6 +27,14 @@ pub enum Unreachable {
 }
 
 impl Unreachable {
+    /// What this means for a message that goes by TLS only; `None` where it is not TLS that is missing.
+    pub fn without_tls(&self) -> Option<DeliveryResult> {
+        match self {
+            Self::Connect(error) => error.without_tls(),
+            Self::Lookup { .. } | Self::TurnedAway(_) => None,
+        }
+    }
+
     /// What this means for the delivery that found it out: a deferral.
     pub fn result(&self) -> DeliveryResult {
         match self {

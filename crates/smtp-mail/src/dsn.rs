@@ -8,7 +8,9 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use smtp_proto::{ContentFacts, EnvelopeId, ForwardPath, Mail, Mailbox, Notify, OriginalRecipient, Rcpt, ReversePath};
+use smtp_proto::{
+    ContentFacts, ForwardPath, Mail, MailParameters, Mailbox, Notify, OriginalRecipient, Rcpt, ReversePath,
+};
 
 use crate::date::date_time;
 use crate::header::HeaderBlock;
@@ -60,8 +62,9 @@ pub struct DsnRequest<'a> {
     pub message: MessageId,
     /// Its sender, who gets the report.
     pub reverse_path: &'a Mailbox,
-    /// What its sender called it, by ENVID (RFC 3461 §4.4).
-    pub envelope_id: Option<&'a EnvelopeId>,
+    /// What MAIL said of it: what its sender called it (ENVID, RFC 3461 §4.4), and how it was to go. With REQUIRETLS the
+    /// report goes by TLS too, and brings back no more than the header block (RFC 8689 §5).
+    pub parameters: &'a MailParameters,
     /// When it was accepted.
     pub received_at: SystemTime,
     /// Its header block.
@@ -115,7 +118,7 @@ pub struct Dsn {
 
 /// Composes a report.
 pub fn compose(request: &DsnRequest<'_>) -> Dsn {
-    let returned = request.content.and_then(part::returned_message);
+    let returned = request.content.filter(|_| !request.parameters.require_tls).and_then(part::returned_message);
     let returned = returned.unwrap_or_else(|| part::returned_header(request.header));
     let parts = [text::part(request), status::part(request), returned];
     let boundary = boundary(request.id, &parts);
@@ -127,6 +130,7 @@ pub fn compose(request: &DsnRequest<'_>) -> Dsn {
     let facts = ContentFacts::of(&[header.as_bytes(), body.as_bytes()].concat());
     let mut mail = Mail::new(ReversePath::Null);
     mail.parameters.smtputf8 = !request.reverse_path.is_ascii();
+    mail.parameters.require_tls = request.parameters.require_tls;
     Dsn {
         mail,
         rcpt: Rcpt::new(ForwardPath::Mailbox(request.reverse_path.clone())),

@@ -5,6 +5,7 @@
 //! that durable, in batches.
 
 mod attempt;
+mod protect;
 mod settle;
 
 use std::sync::Arc;

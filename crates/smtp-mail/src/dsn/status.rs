@@ -9,7 +9,7 @@ use crate::Report;
 use crate::date::date_time;
 
 pub(super) fn part(request: &DsnRequest<'_>) -> String {
-    let envelope_id = request.envelope_id.and_then(EnvelopeId::decoded);
+    let envelope_id = request.parameters.envelope_id.as_ref().and_then(EnvelopeId::decoded);
     let envelope_id = envelope_id.map(|text| fold(&format!("Original-Envelope-Id: {text}")) + "\r\n");
     let mut fields = format!(
         "{}Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",

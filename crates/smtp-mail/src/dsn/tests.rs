@@ -18,7 +18,7 @@ struct Sample {
     forward_path: ForwardPath,
     original: Option<ForwardPath>,
     original_recipient: Option<OriginalRecipient>,
-    envelope_id: Option<EnvelopeId>,
+    parameters: MailParameters,
     report: Report,
     header: Vec<u8>,
     content: Option<Vec<u8>>,
@@ -32,7 +32,7 @@ impl Sample {
             forward_path: "<bob@example.net>".parse().unwrap(),
             original: None,
             original_recipient: None,
-            envelope_id: None,
+            parameters: MailParameters::default(),
             content: None,
             report: reply(b"550-5.1.1 No such user here,\r\n550 5.1.1 sorry\r\n"),
             header: b"Subject: Lunch\r\nMessage-ID: <1@example.org>\r\nAuto-Submitted: auto-generated\r\nPrecedence: bulk\r\nList-Id: x\r\n\r\n".to_vec(),
@@ -55,7 +55,7 @@ impl Sample {
             message: "0123456789ABC".parse().unwrap(),
             reverse_path: &self.reverse_path,
             received_at: at(0),
-            envelope_id: self.envelope_id.as_ref(),
+            parameters: &self.parameters,
             content: self.content.as_deref(),
             header: &HeaderBlock::from_bytes(self.header.clone().into()),
             recipients: &[recipient],
@@ -280,7 +280,7 @@ fn many_recipients_are_all_named() {
         message: MessageId::from_raw(1),
         reverse_path: &sample.reverse_path,
         received_at: at(0),
-        envelope_id: None,
+        parameters: &sample.parameters,
         content: None,
         header: &header,
         recipients: &recipients,
@@ -334,7 +334,7 @@ fn notify_says_what_is_reported() {
 #[test]
 fn envid_and_orcpt_come_back_decoded() {
     let mut sample = Sample::new();
-    sample.envelope_id = Some("QQ+2B314".parse().unwrap());
+    sample.parameters.envelope_id = Some("QQ+2B314".parse().unwrap());
     sample.original_recipient = Some("rfc822;Bob+2Bx@Example.com".parse().unwrap());
     sample.original = Some("<alias@example.org>".parse().unwrap());
     let status = status_of(&sample);
@@ -342,7 +342,7 @@ fn envid_and_orcpt_come_back_decoded() {
     assert!(status.contains("\r\nOriginal-Recipient: rfc822; Bob+x@Example.com\r\nFinal-Recipient:"), "{status}");
     assert!(!status.contains("alias@"), "{status}");
     // What means a line end is not decoded.
-    sample.envelope_id = Some("a+0D+0AAction:+20x".parse().unwrap());
+    sample.parameters.envelope_id = Some("a+0D+0AAction:+20x".parse().unwrap());
     sample.original_recipient = Some("rfc822;a+0Ab".parse().unwrap());
     let status = status_of(&sample);
     assert!(!status.contains("Original-Envelope-Id") && !status.contains("Action: x"), "{status}");
@@ -371,6 +371,23 @@ fn the_whole_message_is_returned_where_it_was_asked_for() {
     sample.content = Some([&content[..], "caf\u{e9}\r\n".as_bytes()].concat());
     let returned = parts(&sample.compose()).pop().unwrap();
     assert_eq!(returned.0.find("Content-Type").unwrap().text(), "text/rfc822-headers");
+}
+
+/// RFC 8689 §5.
+#[test]
+fn a_report_on_what_requires_tls_requires_it_too_and_returns_no_content() {
+    let mut sample = Sample::new();
+    sample.content = Some(b"Subject: Lunch\r\n\r\nat noon?\r\n".to_vec());
+    assert!(!sample.compose().mail.parameters.require_tls);
+    sample.parameters.require_tls = true;
+    for kind in [DsnKind::Failed, DsnKind::Delayed { retry_until: at(200) }, DsnKind::Relayed] {
+        sample.kind = kind;
+        let dsn = sample.compose();
+        assert!(dsn.mail.parameters.require_tls);
+        assert_eq!(dsn.mail.reverse_path, ReversePath::Null);
+        let returned = parts(&dsn).pop().unwrap();
+        assert_eq!(returned.0.find("Content-Type").unwrap().text(), "text/rfc822-headers");
+    }
 }
 
 fn status_of(sample: &Sample) -> String {

@@ -202,6 +202,8 @@ pub struct Received<'a> {
     pub hello: Option<&'a HelloName>,
     /// The reverse-path.
     pub reverse_path: &'a ReversePath,
+    /// What MAIL has asked for on the way ("REQUIRETLS BY=120;R"), where it has.
+    pub terms: Option<&'a str>,
     /// The Message-ID field, as the message has it.
     pub message_id_field: Option<&'a str>,
 }
@@ -216,6 +218,7 @@ pub fn received(session: &Session, received: Received<'_>) {
         tls = received.tls,
         hello = received.hello.map(shown),
         reverse_path = %received.reverse_path,
+        terms = received.terms,
         message_id_field = received.message_id_field,
     );
 }

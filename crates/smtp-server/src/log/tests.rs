@@ -96,6 +96,7 @@ fn every_line_of_a_session_says_whose_it_is() {
             tls: None,
             hello: None,
             reverse_path: &ReversePath::Null,
+            terms: None,
             message_id_field: None,
         };
         received(&session, received_message);

@@ -253,7 +253,9 @@ impl Receiver {
         };
         self.shared.metrics().command(verb, ReplyCode::OK);
         let starttls = self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls;
-        let offered = Extensions { starttls, auth: self.mechanisms(), ..offer::extensions(&self.shared.config()) };
+        let secured = self.connection.session().tls().is_some();
+        let offered = offer::extensions(&self.shared.config(), secured);
+        let offered = Extensions { starttls, auth: self.mechanisms(), ..offered };
         self.connection.session().hello(offered, now())
     }
 

@@ -4,8 +4,8 @@ use smtp_proto::{Extensions, ReceiverLimits};
 
 use crate::config::Config;
 
-/// What every client is offered.
-pub(super) fn extensions(config: &Config) -> Extensions {
+/// What a client is offered; `secured`: inside TLS.
+pub(super) fn extensions(config: &Config, secured: bool) -> Extensions {
     let limits = ReceiverLimits {
         mail_max: Some(config.limits.transactions_per_session),
         rcpt_max: u32::try_from(config.limits.recipients_per_message).ok(),
@@ -19,6 +19,8 @@ pub(super) fn extensions(config: &Config) -> Extensions {
         enhanced_status_codes: true,
         chunking: config.extensions.chunking,
         dsn: config.extensions.dsn,
+        // RFC 8689 §2: whoever asks for it must have come by TLS.
+        require_tls: config.extensions.requiretls && secured,
         limits: if config.extensions.limits { limits } else { ReceiverLimits::default() },
         ..Extensions::default()
     }

@@ -10,7 +10,7 @@ use smtp_mail::trace::{self, Received};
 use smtp_mail::{MessageId, address_list, submission};
 use smtp_policy::recipients::Target;
 use smtp_policy::{Facts, LoginState};
-use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
+use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, MailParameters, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
 use super::auth::LoggedIn;
@@ -175,6 +175,7 @@ impl Transaction {
                 tls: incoming.tls.as_ref().map(|tls| tls.version.as_str()),
                 hello: incoming.hello.as_ref().map(|hello| &hello.name),
                 reverse_path: &mail.reverse_path,
+                terms: terms(&mail.parameters).as_deref(),
                 message_id_field: message_id_field.as_deref(),
             },
         );
@@ -267,6 +268,13 @@ fn sends_as_itself(login: &LoggedIn, config: &Config, block: &HeaderBlock) -> bo
             })
         })
     })
+}
+
+/// What the client has asked for on the way, as MAIL has it; `None`: nothing.
+fn terms(parameters: &MailParameters) -> Option<String> {
+    let MailParameters { require_tls, .. } = *parameters;
+    let text = MailParameters { require_tls, ..MailParameters::default() }.to_string();
+    (!text.is_empty()).then(|| text.trim_start().to_owned())
 }
 
 fn policy_service(service: Service) -> smtp_policy::Service {

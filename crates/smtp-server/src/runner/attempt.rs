@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 use smtp_client::NextHop;
-use smtp_delivery::{Carrier, Connected, NoRoute, Routes};
+use smtp_delivery::{Carrier, Connected, NoRoute, Routes, Unreachable};
 use smtp_mail::{Attempt, AttemptRecipient, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::EnhancedStatus;
 use smtp_queue::{Lane, Lease, Settlement};
@@ -40,7 +40,7 @@ pub(super) struct Yard {
 pub(super) struct Worker {
     way: Way,
     shared: Arc<Shared>,
-    lane: Lane,
+    pub(super) lane: Lane,
     yard: Yard,
 }
 
@@ -137,7 +137,18 @@ impl Worker {
             let (next_hop, attempt) = one_way(&config.routes, attempt);
             (next_hop.map_err(|no_route| no_route.result()), attempt)
         };
-        let next_hop = next_hop?;
+        let outcomes = self.carry_protected(carrier, next_hop?, &attempt, told).await;
+        outcomes.map_err(|unreachable| unreachable.result())
+    }
+
+    /// Makes one attempt at a next hop, on its terms.
+    pub(super) async fn carry(
+        &self,
+        carrier: &mut Option<Carrier>,
+        next_hop: &NextHop,
+        attempt: &Attempt,
+        told: &mut bool,
+    ) -> Result<Vec<Outcome>, Unreachable> {
         let carrier = match carrier {
             Some(carrier) if carrier.next_hop() == next_hop => carrier,
             other => other.insert(self.shared.deliverer().carrier(next_hop.clone())),
@@ -148,13 +159,13 @@ impl Worker {
             let _ = self.yard.reached.send(self.lane.clone()).await;
         }
         let outcomes = match connected {
-            Ok(()) => carrier.attempt(&attempt).await,
+            Ok(()) => carrier.attempt(attempt).await,
             Err(unreachable) => Err(unreachable),
         };
         if let Some(Connected { tls }) = carrier.take_connected() {
             self.shared.metrics().client_connected(tls.as_ref());
         }
-        outcomes.map_err(|unreachable| unreachable.result())
+        outcomes
     }
 
     async fn local(&self) -> End {

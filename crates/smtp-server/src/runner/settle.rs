@@ -204,7 +204,7 @@ async fn report(
         reporting_mta: &config.hostname,
         message: lease.id(),
         reverse_path: sender,
-        envelope_id: attempt.mail.parameters.envelope_id.as_ref(),
+        parameters: &attempt.mail.parameters,
         received_at: lease.received_at(),
         header: &HeaderBlock::from_bytes(attempt.content.header().clone()),
         content: content.as_deref(),
@@ -231,7 +231,8 @@ async fn report(
 /// The content that a report of failure returns, where the sender wants all of it back (RFC 3461 §4.3) and it is of a size
 /// that is no burden. Where it cannot be read, the header does.
 async fn returned_content(kind: DsnKind, attempt: &Attempt) -> Option<Vec<u8>> {
-    let wanted = kind == DsnKind::Failed && attempt.mail.parameters.ret == Some(Ret::Full);
+    let parameters = &attempt.mail.parameters;
+    let wanted = kind == DsnKind::Failed && parameters.ret == Some(Ret::Full) && !parameters.require_tls;
     if !wanted || attempt.content.octets() > RETURNED_OCTETS_MAX {
         return None;
     }

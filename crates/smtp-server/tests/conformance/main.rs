@@ -168,6 +168,12 @@ async fn delivery_status_notifications() {
     hold(include_str!("cases/dsn.txt"), "").await;
 }
 
+/// RFC 8689.
+#[tokio::test]
+async fn require_tls() {
+    hold(include_str!("cases/requiretls.txt"), "").await;
+}
+
 /// RFC 5321 §4.1.1.1: what can be switched off is named in the reply to EHLO, unless it is off.
 #[tokio::test]
 async fn extensions_are_offered_unless_switched_off() {
@@ -190,6 +196,6 @@ async fn extensions_are_offered_unless_switched_off() {
 /// Each extension can be switched off, and then its parameters and commands are unknown.
 #[tokio::test]
 async fn extensions_switched_off() {
-    let off = "[extensions]\nchunking = false\ndsn = false\nsmtputf8 = false\nlimits = false\n";
+    let off = "[extensions]\nchunking = false\ndsn = false\nsmtputf8 = false\nlimits = false\nrequiretls = false\n";
     hold(include_str!("cases/switched_off.txt"), off).await;
 }

@@ -3,6 +3,10 @@
 
 #[path = "../house/mod.rs"]
 mod house;
+
+#[path = "../house/handshake.rs"]
+mod handshake;
+
 mod support;
 
 mod addresses;
@@ -15,6 +19,7 @@ mod maildir;
 mod operators;
 mod relay;
 mod reports;
+mod require_tls;
 mod retry;
 mod sessions;
 mod tls;

@@ -4,9 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use smtp_admin::{Act, Client, Control, ControlReport, PauseRequest, QueuedRecipient, ResumeRequest, Scope, Selector};
 use smtp_server::daemon::Attempted;
+use smtp_server::metrics::Service;
 use smtp_testkit::peer::{Answer, Peer};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use crate::house::House;
+use crate::handshake::handshake;
+use crate::house::{Dialogue, House};
 
 /// So long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,6 +37,29 @@ pub(crate) fn message(subject: &str) -> String {
 /// Has the server take a message.
 pub(crate) async fn accept(house: &House, from: &str, to: &[&str], content: &str) {
     let reply = house.send(from, to, content).await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+}
+
+/// A session under TLS with the submission listener, EHLO said.
+pub(crate) async fn secured(house: &House) -> Dialogue<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(house.address(Service::Submission, true)).await.unwrap();
+    let stream = handshake(house.authority.client_config(), stream).await.unwrap();
+    let mut dialogue = Dialogue::new(stream).greeted().await;
+    dialogue.ask("EHLO client.example").await;
+    dialogue
+}
+
+/// Has the server take a message, by TLS, with these parameters of MAIL.
+pub(crate) async fn submit(house: &House, from: &str, parameters: &str, to: &[&str], content: &str) {
+    let mut dialogue = secured(house).await;
+    let mut commands = vec![format!("MAIL FROM:<{from}> {parameters}").trim_end().to_owned()];
+    commands.extend(to.iter().map(|recipient| format!("RCPT TO:<{recipient}>")));
+    for command in commands {
+        let reply = dialogue.ask(&command).await;
+        assert!(reply.starts_with("250 "), "{command}: {reply}");
+    }
+    dialogue.ask("DATA").await;
+    let reply = dialogue.ask(&format!("{content}.")).await;
     assert!(reply.starts_with("250 2.0.0 "), "{reply}");
 }
 

@@ -1,0 +1,43 @@
+//! The keys of `[extensions]`.
+
+use crate::keys::Fallback::Value;
+use crate::keys::Key;
+
+/// The keys, in the order of the reference.
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        path: "extensions.chunking",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer CHUNKING (RFC 3030): clients may send content by BDAT, counted and not stuffed.",
+    },
+    Key {
+        path: "extensions.dsn",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer DSN (RFC 3461): clients may say of each recipient which reports they want, and what of the message a report brings back.",
+    },
+    Key {
+        path: "extensions.smtputf8",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer SMTPUTF8 (RFC 6531): addresses and header fields in UTF-8. Such mail cannot go on to a next hop without it.",
+    },
+    Key {
+        path: "extensions.limits",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer LIMITS (RFC 9422): say beforehand how many recipients a message, and how many transactions a session may have.",
+    },
+    Key {
+        path: "extensions.requiretls",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer REQUIRETLS (RFC 8689) under TLS: such a message goes on only over TLS with a verified certificate, to next hops that offer it too, or comes back with 5.7.10 or 5.7.30. So do the reports on it.",
+    },
+];
