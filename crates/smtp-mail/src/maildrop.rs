@@ -28,6 +28,9 @@ use crate::submission::from_field;
 const FIRST_LINE: &str = "smtp-server-maildrop 1";
 const END: &[u8] = b"\n\n";
 
+/// The longest envelope that is read, with its empty line, in octets.
+pub const ENVELOPE_OCTETS_MAX: usize = 1 << 20;
+
 /// A name ends in this while its file is being written: whoever takes files leaves those alone.
 pub const UNFINISHED_SUFFIX: &str = ".new";
 
@@ -55,38 +58,14 @@ pub struct Reports {
     pub envelope_id: Option<EnvelopeId>,
 }
 
-impl Reports {
-    /// Reads the value of NOTIFY, in any case.
-    pub fn parse_notify(text: &str) -> Option<Notify> {
-        if text.eq_ignore_ascii_case("never") {
-            return Some(Notify::NEVER);
-        }
-        let mut notify = Notify::NEVER;
-        for word in text.split(',') {
-            match word.trim().to_ascii_lowercase().as_str() {
-                "success" => notify.success = true,
-                "failure" => notify.failure = true,
-                "delay" => notify.delay = true,
-                _ => return None,
-            }
-        }
-        Some(notify)
-    }
-
-    /// Reads the value of RET, in any case.
-    pub fn parse_ret(text: &str) -> Option<Ret> {
-        [Ret::Full, Ret::Headers].into_iter().find(|ret| text.eq_ignore_ascii_case(ret.as_str()))
-    }
-}
-
 /// Why a file is no message of the maildrop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DroppedError {
     /// It does not begin as one.
     #[error("it does not begin with {FIRST_LINE:?}")]
     FirstLine,
-    /// There is no empty line.
-    #[error("its envelope has no end")]
+    /// There is no empty line within [`ENVELOPE_OCTETS_MAX`].
+    #[error("its envelope has no end within {ENVELOPE_OCTETS_MAX} octets")]
     NoEnd,
     /// A line is none of those known, stands twice, or has no address.
     #[error("line {0} of its envelope cannot be used")]
@@ -156,7 +135,9 @@ impl DroppedEnvelope {
         if !file.starts_with(FIRST_LINE.as_bytes()) {
             return Err(DroppedError::FirstLine);
         }
-        let end = memmem::find(file, END).ok_or(DroppedError::NoEnd)?;
+        // However long the content is, it is not searched.
+        let front = &file[..file.len().min(ENVELOPE_OCTETS_MAX)];
+        let end = memmem::find(front, END).ok_or(DroppedError::NoEnd)?;
         let mut lines = file[..end].split(|octet| *octet == b'\n');
         if lines.next() != Some(FIRST_LINE.as_bytes()) {
             return Err(DroppedError::FirstLine);
@@ -170,9 +151,9 @@ impl DroppedEnvelope {
                 ("from", address) if sender.is_none() => sender = Some(Some(one_address(address).ok_or(wrong)?)),
                 ("name", name) if full_name.is_none() => full_name = Some(name.to_owned()),
                 ("notify", value) if reports.notify.is_none() => {
-                    reports.notify = Some(Reports::parse_notify(value).ok_or(wrong)?);
+                    reports.notify = Some(value.parse().map_err(|_| wrong)?);
                 }
-                ("ret", value) if reports.ret.is_none() => reports.ret = Some(Reports::parse_ret(value).ok_or(wrong)?),
+                ("ret", value) if reports.ret.is_none() => reports.ret = Some(value.parse().map_err(|_| wrong)?),
                 ("envid", value) if reports.envelope_id.is_none() => {
                     reports.envelope_id = Some(value.parse().map_err(|_| wrong)?);
                 }

@@ -15,10 +15,11 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use smtp_io::{Connection, now};
-use smtp_mail::maildrop::{DroppedEnvelope, UNFINISHED_SUFFIX};
+use smtp_mail::maildrop::{DroppedEnvelope, ENVELOPE_OCTETS_MAX, UNFINISHED_SUFFIX};
 use smtp_proto::client::{ClientConfig, ClientSession, Event};
-use smtp_proto::{ContentFacts, Domain, RemoteReply, ReplyClass};
+use smtp_proto::{ContentFacts, Domain, EnhancedStatus, Envelope, RemoteReply, ReplyClass};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
@@ -31,14 +32,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const FILES_PER_USER_MAX: usize = 100;
 /// Files of all users that are taken in a look.
 const FILES_PER_LOOK_MAX: usize = 1000;
-/// What the envelope may add to the content.
-const ENVELOPE_OCTETS_MAX: u64 = 1 << 20;
 /// A file that is still being written after so long has been given up.
 const UNFINISHED_MAX: Duration = Duration::from_hours(24);
 /// Everybody may put files in, nobody can list them, and nobody but the owner can take them away.
 const MODE: u32 = 0o1733;
 /// Where files are put aside.
 const REFUSED: &str = "refused";
+/// There are more recipients than one transaction may have (RFC 3463 §3.6).
+const TOO_MANY_RECIPIENTS: EnhancedStatus = EnhancedStatus::new(4, 5, 3);
 /// What is shown of a reply.
 const REPLY_SHOWN_OCTETS: usize = 500;
 
@@ -52,6 +53,34 @@ pub(crate) struct Maildrop {
     stuck: HashSet<OsString>,
     /// The folder could not be read the last time, which is told.
     unreadable: bool,
+    /// The file that the last look found unreadable for a shortage, which is told.
+    short_of: Option<OsString>,
+}
+
+/// A file of the maildrop, as it is submitted.
+#[derive(Debug)]
+struct Dropped {
+    /// Whose it is.
+    uid: u32,
+    envelope: Envelope,
+    content: Bytes,
+}
+
+/// Why a file is not submitted.
+#[derive(Debug)]
+enum Unreadable {
+    /// It is no message of the maildrop; whose it is, where that is known.
+    Unfit(Option<u32>, String),
+    /// Something is the matter with this machine, and not with the file.
+    Shortage(io::Error),
+}
+
+/// Who or what a file waits for.
+enum Waits {
+    /// Its user: the next file of the same user would wait too.
+    User(u32),
+    /// The machine.
+    Machine(io::Error),
 }
 
 /// What is in the folder.
@@ -77,7 +106,7 @@ impl Maildrop {
     /// The maildrop of the configuration in force; another folder takes a start of the server.
     pub(crate) fn new(submission: Submission, stopping: watch::Receiver<bool>) -> Self {
         let directory = submission.shared.config().submit.maildrop.clone();
-        Self { directory, submission, stopping, stuck: HashSet::new(), unreadable: false }
+        Self { directory, submission, stopping, stuck: HashSet::new(), unreadable: false, short_of: None }
     }
 
     /// Takes files until the server stops.
@@ -112,31 +141,46 @@ impl Maildrop {
         };
         // Whoever must wait once in a look need not be tried again in it.
         let mut waiting = HashSet::new();
+        let mut short_of = None;
         for (uid, name) in files {
             if *self.stopping.borrow() {
                 return;
             }
-            if !waiting.contains(&uid) {
-                waiting.extend(self.take(name).await);
+            if waiting.contains(&uid) {
+                continue;
+            }
+            match self.take(name.clone()).await {
+                Some(Waits::User(uid)) => drop(waiting.insert(uid)),
+                Some(Waits::Machine(error)) if short_of.is_none() => {
+                    if self.short_of.as_ref() != Some(&name) {
+                        log::maildrop_unusable(&self.directory.join(&name), &error);
+                    }
+                    short_of = Some(name);
+                }
+                Some(Waits::Machine(_)) | None => {}
             }
         }
+        self.short_of = short_of;
     }
 
-    /// Takes a file. The user who must wait, if it is so.
-    async fn take(&mut self, name: OsString) -> Option<u32> {
-        let octets_max = self.submission.shared.config().limits.message_octets.saturating_add(ENVELOPE_OCTETS_MAX);
+    /// Takes a file, or says what it waits for.
+    async fn take(&mut self, name: OsString) -> Option<Waits> {
+        let config = self.submission.shared.config();
+        let octets_max = config.limits.message_octets.saturating_add(ENVELOPE_OCTETS_MAX as u64);
+        let domain = Domain::Name(config.submit.domain.clone());
         let path = self.directory.join(&name);
-        let read = self.blocking(move |_| read(&path, octets_max)).await;
-        let (uid, outcome) = match read {
+        let dropped = self.blocking(move |_| Ok(dropped(&path, octets_max, &domain))).await;
+        let (uid, outcome) = match dropped.unwrap_or_else(|error| Err(Unreadable::Shortage(error))) {
             // Whose file was opened says who submits it, whatever stood there when the folder was listed.
-            Ok((uid, octets)) => (Some(uid), self.submit(uid, octets).await),
+            Ok(dropped) => (Some(dropped.uid), self.submit(dropped).await),
             // It has gone since the folder was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => (None, Outcome::Refused(error.to_string())),
+            Err(Unreadable::Shortage(error)) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(Unreadable::Shortage(error)) => return Some(Waits::Machine(error)),
+            Err(Unreadable::Unfit(uid, reason)) => (uid, Outcome::Refused(reason)),
         };
         match outcome {
             Outcome::Taken => self.settle(name, |directory, name| fs::remove_file(directory.join(name))).await,
-            Outcome::Later => return uid,
+            Outcome::Later => return uid.map(Waits::User),
             Outcome::Refused(reason) => {
                 log::dropped_refused(&name, uid, &reason);
                 let number = self.submission.shared.queue().next_id();
@@ -156,16 +200,8 @@ impl Maildrop {
     }
 
     /// Sends a file through a session of its owner's.
-    async fn submit(&self, uid: u32, file: Bytes) -> Outcome {
-        let (envelope, content_at) = match DroppedEnvelope::parse(&file) {
-            Ok(parsed) => parsed,
-            Err(error) => return Outcome::Refused(error.to_string()),
-        };
-        let domain = Domain::Name(self.submission.shared.config().submit.domain.clone());
-        let (envelope, content) = match envelope.complete(file.slice(content_at..), &domain) {
-            Ok(completed) => completed,
-            Err(error) => return Outcome::Refused(error.to_string()),
-        };
+    async fn submit(&self, dropped: Dropped) -> Outcome {
+        let Dropped { uid, envelope, content } = dropped;
         let Ok((ours, theirs)) = UnixStream::pair() else { return Outcome::Later };
         let serving = tokio::spawn(self.submission.clone().serve(theirs, uid));
         let config = ClientConfig::new("localhost".parse().expect("localhost is a name"));
@@ -194,7 +230,7 @@ struct Submitting {
 }
 
 impl Submitting {
-    async fn run(&mut self, envelope: &smtp_proto::Envelope, content: Bytes) -> Outcome {
+    async fn run(&mut self, envelope: &Envelope, content: Bytes) -> Outcome {
         let facts = ContentFacts::of(&content);
         let mut content = Some(content);
         loop {
@@ -208,6 +244,8 @@ impl Submitting {
                 }
                 Event::Recipient { reply, .. } => match reply.class() {
                     ReplyClass::Completion => {}
+                    // The file will have no fewer recipients later.
+                    _ if reply.status() == Some(TOO_MANY_RECIPIENTS) => self.refusals.push(shown(&reply)),
                     ReplyClass::Transient => return Outcome::Later,
                     _ => self.refusals.push(shown(&reply)),
                 },
@@ -321,6 +359,27 @@ fn put_aside(directory: &Path, name: &OsStr, number: &str) -> io::Result<()> {
     // Nobody else writes there, so that what is free stays free.
     let is_free = fs::symlink_metadata(refused.join(name)).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     fs::rename(path, if is_free { refused.join(name) } else { refused.join(number) })
+}
+
+/// The message in a file.
+fn dropped(path: &Path, octets_max: u64, domain: &Domain) -> Result<Dropped, Unreadable> {
+    let (uid, file) = read(path, octets_max).map_err(|error| {
+        if is_about_file(&error) { Unreadable::Unfit(None, error.to_string()) } else { Unreadable::Shortage(error) }
+    })?;
+    let unfit = |reason: String| Unreadable::Unfit(Some(uid), reason);
+    let (envelope, content_at) = DroppedEnvelope::parse(&file).map_err(|error| unfit(error.to_string()))?;
+    let completed = envelope.complete(file.slice(content_at..), domain);
+    let (envelope, content) = completed.map_err(|error| unfit(error.to_string()))?;
+    Ok(Dropped { uid, envelope, content })
+}
+
+/// Whether a file cannot be read for what it is: our own words, a link, a socket, or one that its owner has closed to us.
+/// All else (no more descriptors, no memory, a fault of the disk) passes, and the file is as good as before.
+fn is_about_file(error: &io::Error) -> bool {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        None => error.kind() == io::ErrorKind::Other,
+        Some(code) => [Errno::LOOP, Errno::NXIO, Errno::ACCESS, Errno::PERM].contains(&code),
+    }
 }
 
 /// The owner of a file, and its octets.

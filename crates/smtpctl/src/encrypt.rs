@@ -1,15 +1,18 @@
 //! `smtpctl encrypt`: what a users file keeps of a password.
 
+use std::future::poll_fn;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::task::Poll;
 
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use smtp_sasl::{PASSWORD_OCTETS_MAX, PasswordHash, ScramKeys, prepare_password};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Encrypt;
 use crate::failure::Failure;
 
 /// Asks for the password, hashes it and prints the two lines of the users file. No server is needed.
-pub(crate) fn encrypt(arguments: Encrypt, json: bool) -> Result<(), Failure> {
+pub(crate) async fn encrypt(arguments: Encrypt, json: bool) -> Result<(), Failure> {
     let written = match arguments.password {
         Some(_) if !arguments.insecure_argv => {
             let text = "a password on the command line can be seen by every user of this machine: leave it out and it is asked for, or \
@@ -17,7 +20,7 @@ pub(crate) fn encrypt(arguments: Encrypt, json: bool) -> Result<(), Failure> {
             return Err(Failure::Usage(text.to_owned()));
         }
         Some(password) => password,
-        None if io::stdin().is_terminal() => ask_twice()?,
+        None if io::stdin().is_terminal() => ask_in_the_dark().await?,
         None => read_line()?,
     };
     let refused = |error| Failure::Usage(format!("this cannot be a password: {error}"));
@@ -41,12 +44,35 @@ fn read_line() -> Result<String, Failure> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// Asks while the terminal does not show what is typed; whoever ends the program meanwhile finds the terminal as it was.
+async fn ask_in_the_dark() -> Result<String, Failure> {
+    let mut ends = [SignalKind::interrupt(), SignalKind::quit(), SignalKind::terminate(), SignalKind::hangup()]
+        .into_iter()
+        .map(|kind| Ok((kind, signal(kind)?)))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(unreadable)?;
+    let echo_off = EchoOff::begin().map_err(unreadable)?;
+    let ended = poll_fn(|context| {
+        let ended = ends.iter_mut().find_map(|(kind, signal)| signal.poll_recv(context).is_ready().then_some(*kind));
+        ended.map_or(Poll::Pending, Poll::Ready)
+    });
+    tokio::select! {
+        asked = tokio::task::spawn_blocking(ask_twice) => {
+            drop(echo_off);
+            asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+        }
+        kind = ended => {
+            drop(echo_off);
+            // Nobody can be called back from a read that waits for the terminal. The code is the one that a shell gives it.
+            std::process::exit(128 + kind.as_raw_value())
+        }
+    }
+}
+
 /// Typed twice, so that a slip is found.
 fn ask_twice() -> Result<String, Failure> {
-    let echo_off = EchoOff::begin().map_err(unreadable)?;
     let first = ask("Password: ")?;
     let second = ask("The same again: ")?;
-    drop(echo_off);
     if first == second { Ok(first) } else { Err(Failure::Usage("the two are not the same".to_owned())) }
 }
 

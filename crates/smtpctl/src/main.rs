@@ -67,7 +67,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Show(what) => show::show(what, &place, json).await,
             Command::Check(directory) => offline::check(directory.directory, &place, json).await,
             Command::Rebuild(directory) => offline::rebuild(directory.directory, &place, json),
-            Command::Encrypt(encrypt) => encrypt::encrypt(encrypt, json),
+            Command::Encrypt(encrypt) => encrypt::encrypt(encrypt, json).await,
             command => act::act(command, &place, json).await,
         }
     })

@@ -17,6 +17,15 @@ pub(crate) struct Place {
     configuration: Found,
 }
 
+/// Where mail is handed in.
+#[derive(Debug)]
+pub(crate) struct SubmissionPlace {
+    /// The submit socket.
+    pub(crate) socket: PathBuf,
+    /// Where mail is left while the server is down.
+    pub(crate) maildrop: PathBuf,
+}
+
 impl Place {
     pub(crate) fn find(global: &Global) -> Self {
         let configuration = smtp_config::find(global.config.clone(), std::env::var_os(ENVIRONMENT_VARIABLE));
@@ -50,19 +59,20 @@ impl Place {
 
     /// Where mail is handed in. Most users may not read the configuration, and mail must not fail for its faults: without it
     /// that is the default.
-    pub(crate) fn submit_socket(&self) -> PathBuf {
-        self.of_file(File::submit_socket)
-    }
-
-    /// Where mail is left while the server is down.
-    pub(crate) fn maildrop(&self) -> PathBuf {
-        self.of_file(File::maildrop)
-    }
-
-    fn of_file(&self, path: impl Fn(&File) -> PathBuf) -> PathBuf {
+    ///
+    /// # Errors
+    /// The command line names a configuration, and that one cannot be used: the mail would go elsewhere than was said.
+    pub(crate) fn submission(&self) -> Result<SubmissionPlace, Failure> {
         match self.read() {
-            Ok(Some((source, file))) => source.resolve(path(&file)),
-            Ok(None) | Err(_) => path(&File::default()),
+            Ok(Some((source, file))) => Ok(SubmissionPlace {
+                socket: source.resolve(file.submit_socket()),
+                maildrop: source.resolve(file.maildrop()),
+            }),
+            Err(failure) if self.configuration.origin == Origin::Argument => Err(failure),
+            Ok(None) | Err(_) => {
+                let file = File::default();
+                Ok(SubmissionPlace { socket: file.submit_socket(), maildrop: file.maildrop() })
+            }
         }
     }
 

@@ -17,15 +17,16 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
+use bytes::Bytes;
 use clap::Parser as _;
 use smtp_mail::maildrop::DroppedEnvelope;
 
 use self::exit::{Exit, code};
 use self::options::{Mode, Options, Sender};
-use self::session::{Failed, Session};
+use self::session::{Failed, Progress, Session};
 use self::user::CurrentUser;
 use crate::args::{Arguments, Global};
-use crate::place::Place;
+use crate::place::{Place, SubmissionPlace};
 
 const HELP: &str = "\
 sendmail [OPTIONS] [--] [ADDRESS]...
@@ -51,7 +52,7 @@ Sends the message on standard input to the addresses. What callers of sendmail w
 An address without a domain is one of this machine. While the server is down messages wait in its maildrop.
 
 Exit codes: 0 the server has the message, or will; 64 the command line is wrong, 65 the message is, 67 an address is unknown,
-69 the server refuses, 74 the input cannot be read, 75 try again later, 77 not permitted.
+69 the server refuses, 74 the input cannot be read, 75 try again later, 77 not permitted, 78 the file of -C is wrong.
 ";
 
 const ALIASES_ARE_LIVE: &str = "The aliases file is read by the server itself: there is no database to build. \
@@ -103,8 +104,8 @@ fn run(name: Name, arguments: impl IntoIterator<Item = OsString>) -> Result<Exit
     }
     let global = Global { json: false, config: options.configuration.take().map(Into::into), socket: None };
     match options.mode {
-        Mode::Deliver => deliver(options, &Place::find(&global))?,
-        Mode::Smtp => speak(&Place::find(&global).submit_socket())?,
+        Mode::Deliver => deliver(options, &submission(&global)?)?,
+        Mode::Smtp => speak(&submission(&global)?.socket)?,
         Mode::Aliases => print(ALIASES_ARE_LIVE)?,
         Mode::Help => print(HELP)?,
         Mode::ShowQueue => return Ok(smtpctl(global, &["show", "queue"])),
@@ -112,6 +113,10 @@ fn run(name: Name, arguments: impl IntoIterator<Item = OsString>) -> Result<Exit
         Mode::RunQueue(Some(id)) => return Ok(smtpctl(global, &["schedule", "--id", &id])),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn submission(global: &Global) -> Result<SubmissionPlace, Exit> {
+    Place::find(global).submission().map_err(|failure| Exit::new(code::CONFIG, failure.to_string()))
 }
 
 /// Runs a command of smtpctl.
@@ -131,7 +136,7 @@ fn print(text: &str) -> Result<(), Exit> {
 }
 
 /// Sends the message on standard input, or leaves it in the maildrop.
-fn deliver(options: Options, place: &Place) -> Result<(), Exit> {
+fn deliver(options: Options, submission: &SubmissionPlace) -> Result<(), Exit> {
     let content = message::read(io::stdin().lock(), options.dot_is_data)?;
     let mut recipients = options.recipients;
     if options.recipients_from_header {
@@ -154,25 +159,28 @@ fn deliver(options: Options, place: &Place) -> Result<(), Exit> {
             envelope.recipients.push(recipient);
         }
     }
-    match send(&place.submit_socket(), envelope.clone(), content.clone()) {
-        Ok(()) => Ok(()),
-        Err(Failed::Refused(exit)) => Err(exit),
+    let mut progress = Progress::new(envelope.recipients.len());
+    match send(&submission.socket, envelope.clone(), content.clone(), &mut progress) {
+        Ok(()) => {}
+        Err(Failed::Refused(exit)) => return Err(exit),
         Err(Failed::Down(why)) => {
-            let maildrop = place.maildrop();
-            leave::leave(&maildrop, &envelope, &content).map_err(|error| {
-                let text = format!("{why}\nthe maildrop {} takes nothing either: {error}", maildrop.display());
-                Exit::new(code::TEMPFAIL, text)
-            })
+            let left = progress.waiting.iter().map(|&place| envelope.recipients[place].clone()).collect();
+            envelope.recipients = left;
+            leave::leave(&submission.maildrop, &envelope, &content).map_err(|error| {
+                let maildrop = submission.maildrop.display();
+                Exit::new(code::TEMPFAIL, format!("{why}\nthe maildrop {maildrop} takes nothing either: {error}"))
+            })?;
         }
     }
+    progress.refusals.into_result()
 }
 
-fn send(socket: &Path, envelope: DroppedEnvelope, content: bytes::Bytes) -> Result<(), Failed> {
+fn send(socket: &Path, envelope: DroppedEnvelope, content: Bytes, progress: &mut Progress) -> Result<(), Failed> {
     let (session, domain) = Session::open(socket)?;
     let completed = envelope.complete(content, &domain);
     let (envelope, content) = completed
         .map_err(|error| Failed::Refused(Exit::new(code::DATAERR, format!("an address is too long: {error}"))))?;
-    session.send(&envelope, content)
+    session.send(&envelope, &content, progress)
 }
 
 /// `-bs`: carries octets between standard input and output and the server, which knows the user by the socket.

@@ -30,6 +30,7 @@ impl Together {
         if helping == 0 {
             return items.into_iter().map(work).collect();
         }
+        let count = items.len();
         let waiting = Mutex::new(items.into_iter().enumerate());
         let next = move || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
         let done = move |(index, item)| (index, catch_unwind(AssertUnwindSafe(|| work(item))));
@@ -47,7 +48,9 @@ impl Together {
         drop(sender);
         let mut all: Vec<_> = std::iter::from_fn(|| one()).collect();
         drop(one);
-        all.extend(results);
+        // No more is awaited than is missing: helpers that are busy elsewhere find nothing left here, later.
+        let missing = count - all.len();
+        all.extend(results.into_iter().take(missing));
         all.sort_unstable_by_key(|(index, _)| *index);
         all.into_iter().map(|(_, result)| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
     }
@@ -93,6 +96,32 @@ mod tests {
         let barrier = Barrier::new(HELPERS + 1);
         let leaders = Together::default().run(vec![(); HELPERS + 1], move |()| barrier.wait().is_leader());
         assert_eq!(leaders.into_iter().filter(|leader| *leader).count(), 1);
+    }
+
+    #[test]
+    fn helpers_that_are_busy_elsewhere_are_not_waited_for() {
+        let together = Arc::new(Together::default());
+        let (begun, busy) = mpsc::channel();
+        let gate = Arc::new(Barrier::new(HELPERS + 2));
+        let long = thread::spawn({
+            let (together, gate) = (Arc::clone(&together), Arc::clone(&gate));
+            move || {
+                together.run(vec![(); HELPERS + 1], move |()| {
+                    let _ = begun.send(());
+                    gate.wait();
+                });
+            }
+        });
+        for _ in 0..=HELPERS {
+            busy.recv().unwrap();
+        }
+        let (done, short) = mpsc::channel();
+        thread::spawn(move || done.send(together.run(vec![1, 2, 3], |item| item * 2)));
+        // The limit is only there so that the test ends where it fails.
+        let results = short.recv_timeout(std::time::Duration::from_mins(1));
+        gate.wait();
+        long.join().unwrap();
+        assert_eq!(results.unwrap(), [2, 4, 6]);
     }
 
     #[test]

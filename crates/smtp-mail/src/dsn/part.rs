@@ -8,11 +8,13 @@ const RETURNED_OCTETS_MAX: usize = 32 * 1024;
 
 /// One part: its header and its body, which ends with the end of a line; encoded where it must be.
 pub(super) fn part(media_type: &str, description: &str, body: &[u8]) -> String {
-    let seven_bit = is_seven_bit(body).then(|| str::from_utf8(body).ok()).flatten();
-    let (encoding, body) = match seven_bit {
-        Some(body) => ("7bit", body.to_owned()),
-        None => ("quoted-printable", quoted_printable(body)),
-    };
+    match seven_bit(body) {
+        Some(body) => encoded_part(media_type, description, "7bit", body),
+        None => encoded_part(media_type, description, "quoted-printable", &quoted_printable(body)),
+    }
+}
+
+fn encoded_part(media_type: &str, description: &str, encoding: &str, body: &str) -> String {
     format!(
         "Content-Description: {description}\r\n\
          Content-Type: {media_type}\r\n\
@@ -22,11 +24,15 @@ pub(super) fn part(media_type: &str, description: &str, body: &[u8]) -> String {
     )
 }
 
+/// The octets as text, where they can stand in a 7-bit part as they are.
+fn seven_bit(octets: &[u8]) -> Option<&str> {
+    is_seven_bit(octets).then(|| str::from_utf8(octets).ok()).flatten()
+}
+
 /// The whole message that is reported on (RFC 6522 §3), unless it has octets or lines that a 7-bit part cannot have.
 pub(super) fn returned_message(content: &[u8]) -> Option<String> {
-    let text = is_seven_bit(content).then(|| str::from_utf8(content).ok()).flatten()?;
     // The boundary behind it begins a line of its own.
-    Some(part("message/rfc822", "Your message", text.as_bytes()))
+    seven_bit(content).map(|text| encoded_part("message/rfc822", "Your message", "7bit", text))
 }
 
 /// The header block of the message that is reported on (RFC 6522 §4, RFC 6533 §4.3), cut behind a field where it is long.

@@ -37,6 +37,38 @@ fn only_plain_files_with_one_name_are_read() {
 }
 
 #[test]
+fn a_shortage_of_the_machine_is_no_fault_of_the_file() {
+    let of = |errno: Errno| is_about_file(&io::Error::from(errno));
+    for shortage in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO, Errno::NOBUFS, Errno::STALE, Errno::NOENT] {
+        assert!(!of(shortage), "{shortage}");
+    }
+    for fault in [Errno::LOOP, Errno::NXIO, Errno::ACCESS] {
+        assert!(of(fault), "{fault}");
+    }
+    assert!(is_about_file(&io::Error::other("it is no plain file")));
+    assert!(!is_about_file(&io::ErrorKind::OutOfMemory.into()));
+}
+
+#[test]
+fn the_end_of_an_envelope_is_looked_for_within_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let domain = "example.org".parse().unwrap();
+    let lines = "smtp-server-maildrop 1\nfrom:\nto:alice\nname:";
+    for (octets, is_fit) in [(ENVELOPE_OCTETS_MAX, true), (ENVELOPE_OCTETS_MAX + 1, false)] {
+        let name = "x".repeat(octets - lines.len() - 2);
+        fs::write(&path, format!("{lines}{name}\n\nFrom: a\r\n\r\n")).unwrap();
+        match dropped(&path, 4 << 20, &domain) {
+            Ok(dropped) => assert!(is_fit && &dropped.content[..] == b"From: a\r\n\r\n"),
+            Err(Unreadable::Unfit(uid, reason)) => {
+                assert!(!is_fit && uid.is_some() && reason.contains("no end"), "{octets}: {reason}");
+            }
+            Err(Unreadable::Shortage(error)) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
 fn the_folder_lets_everybody_in_and_nobody_look() {
     let folder = tempfile::tempdir().unwrap();
     let maildrop = folder.path().join("maildrop");

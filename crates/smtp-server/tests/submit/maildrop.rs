@@ -62,6 +62,19 @@ async fn what_is_too_much_waits_in_the_maildrop() {
     assert_eq!(house.maildir("alice").len(), 2);
 }
 
+/// It would be tried again and again, for those who were taken too.
+#[tokio::test]
+async fn what_has_too_many_recipients_for_one_message_is_put_aside() {
+    let mut house = House::down("[limits]\nrecipients_per_message = 2\n").await;
+    house.write("queue-maildrop/0001", &FILE.replace("to:alice\n", "to:alice\nto:bob\nto:postmaster\n"));
+    house.start_daemon().await;
+    house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    let refused = house.path("queue-maildrop/refused/0001");
+    until("the file is put aside", || refused.exists()).await;
+    assert_eq!((house.maildir("alice").len(), house.maildir("bob").len()), (1, 1));
+    house.stop().await;
+}
+
 /// What stands in the way, in the maildrop or among what was refused, is in nobody's way.
 #[tokio::test]
 async fn what_cannot_be_put_aside_stays_and_the_rest_is_taken() {

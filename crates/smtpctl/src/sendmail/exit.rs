@@ -16,6 +16,8 @@ pub(crate) mod code {
     pub(crate) const TEMPFAIL: u8 = 75;
     /// The user may not do this.
     pub(crate) const NOPERM: u8 = 77;
+    /// The configuration that was named cannot be used.
+    pub(crate) const CONFIG: u8 = 78;
 }
 
 /// An end that is no success: the code, and a line for each thing that is to be said.

@@ -224,12 +224,13 @@ fn body(text: &str) -> Result<(), Exit> {
 }
 
 fn notify(text: &str) -> Result<Notify, Exit> {
-    let wrong = || usage(format!("-N {text}: never, or a list of failure, delay and success belongs here"));
-    Reports::parse_notify(text).ok_or_else(wrong)
+    let wrong = |_| usage(format!("-N {text}: never, or a list of failure, delay and success belongs here"));
+    // Unlike in SMTP, people write spaces behind the commas.
+    text.replace(' ', "").parse().map_err(wrong)
 }
 
 fn returned(text: &str) -> Result<Ret, Exit> {
-    Reports::parse_ret(text).ok_or_else(|| usage(format!("-R {text}: full or hdrs belongs here")))
+    text.parse().map_err(|_| usage(format!("-R {text}: full or hdrs belongs here")))
 }
 
 fn envelope_id(text: &str) -> Result<EnvelopeId, Exit> {

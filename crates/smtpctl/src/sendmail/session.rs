@@ -1,6 +1,7 @@
 //! A message on its way to the server, by SMTP over the submit socket.
 
-use std::io::{self, Read as _, Write as _};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use smtp_proto::client::{ClientConfig, ClientSession, CloseReason, Event, Stage};
-use smtp_proto::{ContentFacts, Domain, Envelope, RemoteReply, ReplyClass, Session as _};
+use smtp_proto::{ContentFacts, Domain, Envelope, RemoteReply, ReplyClass, ReplyReader, Session as _};
 
 use super::exit::{Exit, code};
 
-/// A greeting that is longer is none.
-const GREETING_OCTETS_MAX: usize = 4096;
+/// Recipients of one transaction where the server does not say how many it takes (RFC 5321 §4.5.3.1.8).
+pub(super) const RECIPIENTS_MAX: usize = 100;
 /// What is shown of a reply.
 const REPLY_SHOWN_OCTETS: usize = 500;
 const READ_OCTETS: usize = 4096;
@@ -23,7 +24,7 @@ const READ_OCTETS: usize = 4096;
 pub(crate) enum Failed {
     /// The server is not there, or takes nothing at the moment: the maildrop takes it instead.
     Down(String),
-    /// The server has refused the message, or some of its recipients.
+    /// The server refuses the message.
     Refused(Exit),
 }
 
@@ -33,11 +34,29 @@ impl From<io::Error> for Failed {
     }
 }
 
+/// What has become of the recipients of a message, however many transactions that took.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// Those that the server has not answered for, by their place in the envelope.
+    pub(crate) waiting: VecDeque<usize>,
+    pub(crate) refusals: Refusals,
+    /// The server has the message for somebody: a caller that tried again would send it twice.
+    taken: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(recipients: usize) -> Self {
+        Self { waiting: (0..recipients).collect(), refusals: Refusals::default(), taken: false }
+    }
+}
+
 /// A session with the server that has greeted.
 pub(crate) struct Session {
     stream: UnixStream,
     engine: ClientSession,
     input: BytesMut,
+    /// Nothing more can be written, and why. What the server has said last may be there still.
+    broken: Option<io::Error>,
 }
 
 impl Session {
@@ -45,14 +64,17 @@ impl Session {
     /// submit socket greets with it.
     pub(crate) fn open(socket: &Path) -> Result<(Self, Domain), Failed> {
         let not_there = |error| Failed::Down(format!("no server answers at {}: {error}", socket.display()));
-        let mut stream = UnixStream::connect(socket).map_err(not_there)?;
-        let config = ClientConfig::new("localhost".parse().expect("localhost is a name"));
-        let within = config.timeouts.greeting;
-        let engine = ClientSession::new(Arc::new(config), None, Instant::now());
-        let mut input = BytesMut::new();
-        read_line(&mut stream, &mut input, within)?;
-        let domain = greeted_by(&input);
-        let mut session = Self { stream, engine, input };
+        let stream = UnixStream::connect(socket).map_err(not_there)?;
+        Self::begin(stream, ClientConfig::new("localhost".parse().expect("localhost is a name")))
+    }
+
+    fn begin(stream: UnixStream, config: ClientConfig) -> Result<(Self, Domain), Failed> {
+        let config = Arc::new(config);
+        let engine = ClientSession::new(Arc::clone(&config), None, Instant::now());
+        // As long as the server may take with a piece of mail data (RFC 5321 §4.5.3.2.5).
+        stream.set_write_timeout(Some(config.timeouts.data_block))?;
+        let mut session = Self { stream, engine, input: BytesMut::new(), broken: None };
+        let domain = session.greeting(&config)?.and_then(|greeting| greeted_by(&greeting));
         match session.next_event()? {
             Event::Ready(_) => {}
             Event::Refused { reply, .. } if reply.class() == ReplyClass::Permanent => {
@@ -65,18 +87,62 @@ impl Session {
         Ok((session, domain))
     }
 
-    /// Sends the message. All recipients have it, or the error says which have not.
-    pub(crate) fn send(mut self, envelope: &Envelope, content: Bytes) -> Result<(), Failed> {
-        let facts = ContentFacts::of(&content);
+    /// Reads the greeting, and leaves it to the engine, which judges it. `None`: it is no reply.
+    fn greeting(&mut self, config: &ClientConfig) -> io::Result<Option<RemoteReply>> {
+        let until = Instant::now() + config.timeouts.greeting;
+        loop {
+            // A reply is bounded, and most often this is one line that has come at once.
+            match ReplyReader::new(&config.limits).read(&mut self.input.clone()) {
+                Ok(None) if self.read_some(until)? > 0 => {}
+                Ok(greeting) => return Ok(greeting),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Sends the message to those who wait, in as many transactions as the server takes them in. Whoever has an answer is
+    /// taken out of `progress`.
+    ///
+    /// # Errors
+    /// It ended before all had an answer.
+    pub(crate) fn send(mut self, envelope: &Envelope, content: &Bytes, progress: &mut Progress) -> Result<(), Failed> {
+        let limit = self.engine.extensions().limits.rcpt_max.and_then(|limit| usize::try_from(limit).ok());
+        let mut at_most = limit.unwrap_or(RECIPIENTS_MAX);
+        while !progress.waiting.is_empty() {
+            let round: Vec<usize> = progress.waiting.iter().copied().take(at_most).collect();
+            let again = self.transact(envelope, &round, content, progress)?;
+            progress.waiting.drain(..round.len());
+            // Fewer next time. Where none was taken the transaction has told it as a refusal.
+            at_most = (round.len() - again.len()).max(1);
+            again.into_iter().rev().for_each(|recipient| progress.waiting.push_front(recipient));
+        }
+        self.engine.quit(Instant::now());
+        // The message is settled: how the session ends is no matter.
+        let _ = self.next_event();
+        Ok(())
+    }
+
+    /// One transaction, to its end. Those that the server has put off as too many at once, while it took others.
+    fn transact(
+        &mut self,
+        envelope: &Envelope,
+        round: &[usize],
+        content: &Bytes,
+        progress: &mut Progress,
+    ) -> Result<Vec<usize>, Failed> {
+        let recipients = round.iter().map(|&place| envelope.recipients[place].clone()).collect();
+        let part = Envelope { mail: envelope.mail.clone(), recipients };
         self.engine
-            .begin(envelope, &facts, Instant::now())
+            .begin(&part, &ContentFacts::of(content), Instant::now())
             .map_err(|unfit| Failed::Refused(Exit::new(code::DATAERR, unfit.to_string())))?;
-        let mut content = Some(content);
-        let mut refusals = Refusals::default();
+        let mut content = Some(content.clone());
+        let mut too_many: Vec<(usize, RemoteReply)> = Vec::new();
+        let mut taken = false;
         loop {
             match self.next_event()? {
                 Event::Recipient { reply, .. } if reply.class() == ReplyClass::Completion => {}
-                Event::Recipient { reply, .. } => refusals.add(Stage::Rcpt, &reply),
+                Event::Recipient { index, reply } if is_too_many(&reply) => too_many.push((round[index], reply)),
+                Event::Recipient { reply, .. } => progress.refusals.add(Stage::Rcpt, &reply),
                 Event::MailDataWanted => {
                     // What the server has refused meanwhile is told by the next event.
                     let _ = match content.take() {
@@ -84,9 +150,13 @@ impl Session {
                         None => self.engine.finish_mail_data(Instant::now()),
                     };
                 }
-                Event::Delivered { .. } => {}
+                Event::Delivered { .. } => taken = true,
+                // The caller would send it to all when it tries again.
+                Event::Refused { reply, .. } if progress.taken && reply.class() == ReplyClass::Transient => {
+                    return Err(Failed::Down(shown(&reply)));
+                }
                 Event::Refused { stage, reply } => {
-                    refusals.add(stage, &reply);
+                    progress.refusals.add(stage, &reply);
                     break;
                 }
                 Event::Finished => break,
@@ -97,13 +167,19 @@ impl Session {
                 other => return Err(out_of_step(&other)),
             }
         }
-        self.engine.quit(Instant::now());
-        // The message is settled: how the session ends is no matter.
-        let _ = self.next_event();
-        refusals.into_result()
+        progress.taken |= taken;
+        if taken {
+            return Ok(too_many.into_iter().map(|(recipient, _)| recipient).collect());
+        }
+        // A server that took nobody will not take these alone.
+        for (_, reply) in &too_many {
+            progress.refusals.add(Stage::Rcpt, reply);
+        }
+        Ok(Vec::new())
     }
 
-    /// Writes, reads and waits until the engine has an event.
+    /// Writes, reads and waits until the engine has an event. Where nothing can be written any more, what the server has
+    /// said before says why.
     fn next_event(&mut self) -> io::Result<Event> {
         loop {
             let now = Instant::now();
@@ -111,47 +187,61 @@ impl Session {
                 return Ok(event);
             }
             if let Some(piece) = self.engine.poll_transmit(now) {
-                self.stream.write_all(&piece)?;
+                if self.broken.is_none() {
+                    self.broken = self.stream.write_all(&piece).err();
+                }
                 continue;
             }
-            let Some(deadline) = self.engine.poll_timeout() else { return Err(io::ErrorKind::NotConnected.into()) };
-            match read_some(&mut self.stream, &mut self.input, deadline.at.saturating_duration_since(now)) {
-                Ok(0) => return self.engine.handle_eof().ok_or_else(|| io::ErrorKind::UnexpectedEof.into()),
+            let Some(deadline) = self.engine.poll_timeout() else { return Err(ErrorKind::NotConnected.into()) };
+            match self.read_some(deadline.at) {
+                Ok(0) => {
+                    let end = self.engine.handle_eof().ok_or_else(|| ErrorKind::UnexpectedEof.into());
+                    return self.broken.take().map_or(end, Err);
+                }
                 Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    if let Some(event) = self.engine.handle_timeout(Instant::now()) {
+                        return Ok(event);
+                    }
+                }
+                Err(error) => return Err(self.broken.take().unwrap_or(error)),
+            }
+        }
+    }
+
+    /// Reads what is there, and waits for it until then. 0: the server has closed.
+    fn read_some(&mut self, until: Instant) -> io::Result<usize> {
+        let mut octets = [0; READ_OCTETS];
+        loop {
+            let within = until.saturating_duration_since(Instant::now());
+            // Zero would mean to wait for ever.
+            self.stream.set_read_timeout(Some(within.max(Duration::from_millis(1))))?;
+            match self.stream.read(&mut octets) {
+                Ok(read) => {
+                    self.input.extend_from_slice(&octets[..read]);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
 }
 
-fn read_some(stream: &mut UnixStream, input: &mut BytesMut, within: Duration) -> io::Result<usize> {
-    // Zero would mean to wait for ever.
-    stream.set_read_timeout(Some(within.max(Duration::from_millis(1))))?;
-    let mut octets = [0; READ_OCTETS];
-    let read = stream.read(&mut octets)?;
-    input.extend_from_slice(&octets[..read]);
-    Ok(read)
+/// 452, and 552 which older servers say instead: there are too many recipients for one transaction (RFC 5321 §4.5.3.1.10).
+fn is_too_many(reply: &RemoteReply) -> bool {
+    matches!(reply.code().number(), 452 | 552)
 }
 
-fn read_line(stream: &mut UnixStream, input: &mut BytesMut, within: Duration) -> io::Result<()> {
-    while !input.contains(&b'\n') && input.len() < GREETING_OCTETS_MAX {
-        if read_some(stream, input, within)? == 0 {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The domain that a greeting begins with (RFC 5321 §4.3.1).
-fn greeted_by(greeting: &[u8]) -> Option<Domain> {
-    let line = greeting.split(|octet| *octet == b'\r').next()?;
-    let text = std::str::from_utf8(line.get(4..)?).ok()?;
+/// The domain that a greeting begins with (RFC 5321 §4.2).
+fn greeted_by(greeting: &RemoteReply) -> Option<Domain> {
+    let text = std::str::from_utf8(greeting.lines().next()?).ok()?;
     text.split(' ').next()?.parse().ok()
 }
 
 /// The refusals of a message; the gravest gives the exit code.
-#[derive(Default)]
-struct Refusals {
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
     lines: Vec<String>,
     code: Option<u8>,
 }
@@ -164,10 +254,10 @@ impl Refusals {
         self.code = Some(self.code.filter(|&before| before != code::TEMPFAIL).unwrap_or(code));
     }
 
-    fn into_result(self) -> Result<(), Failed> {
+    pub(crate) fn into_result(self) -> Result<(), Exit> {
         match self.code {
             None => Ok(()),
-            Some(code) => Err(Failed::Refused(Exit::new(code, self.lines.join("\n")))),
+            Some(code) => Err(Exit::new(code, self.lines.join("\n"))),
         }
     }
 }
@@ -195,3 +285,7 @@ fn out_of_step(event: &Event) -> Failed {
 fn shown(reply: &RemoteReply) -> String {
     reply.escaped(REPLY_SHOWN_OCTETS)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,5 +1,12 @@
 //! `smtpctl encrypt`: what a users file keeps of a password.
 
+use std::io::Read as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use smtp_sasl::{PasswordHash, ScramKeys, prepare_password};
 
 use crate::support::run;
@@ -41,5 +48,31 @@ fn a_password_on_the_command_line_is_refused_and_not_repeated() {
 fn what_cannot_be_a_password_is_refused() {
     for input in ["", "\n", "a\tb\n", &"x".repeat(2000)] {
         assert!(encrypt(&[], input).failed(64).contains("this cannot be a password"), "{input:?}");
+    }
+}
+
+#[test]
+fn a_terminal_is_left_as_it_was_when_the_question_is_broken_off() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let terminal: OwnedFd = ioctl_tiocgptpeer(&ours, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let echoes = || tcgetattr(terminal.as_fd()).unwrap().local_modes.contains(LocalModes::ECHO);
+        assert!(echoes());
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_smtpctl"))
+            .arg("encrypt")
+            .stdin(terminal.try_clone().unwrap())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut prompt = [0; 10];
+        tool.stderr.as_mut().unwrap().read_exact(&mut prompt).unwrap();
+        assert_eq!(&prompt, b"Password: ");
+        assert!(!echoes());
+        kill_process(Pid::from_child(&tool), signal).unwrap();
+        assert_eq!(tool.wait().unwrap().code(), Some(128 + signal.as_raw()));
+        assert!(echoes());
     }
 }

@@ -105,6 +105,43 @@ async fn refusals_have_the_codes_of_sysexits() {
     house.stop().await;
 }
 
+/// Those whom one transaction does not take come in the next, whether the server tells the number before or not.
+#[tokio::test]
+async fn more_recipients_than_one_transaction_takes_are_sent_to_in_several() {
+    for more in [
+        "[limits]\nrecipients_per_message = 2\n",
+        "[limits]\nrecipients_per_message = 2\n[extensions]\nlimits = false\n",
+    ] {
+        let mut house = house(more).await;
+        let line = ["-i", "alice", "bob", "nobody", "root", "postmaster"];
+        let ended = sendmail(&house, &line, "x\n").await;
+        assert_eq!(ended.code, 67, "{ended:?}");
+        assert!(ended.errors.starts_with("sendmail: 550 5.1.1 ") && ended.errors.lines().count() == 1, "{ended:?}");
+        for recipient in ["alice", "bob", "root", "postmaster"] {
+            house.attempt(&format!("{recipient}@example.org"), Delivered).await;
+        }
+        assert_eq!((house.maildir("alice").len(), house.maildir("bob").len()), (3, 1));
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_named_must_be_one() {
+    let mut house = house("").await;
+    let missing = house.path("missing.toml");
+    house.write("wrong.toml", "hostnam = \"mx.example.org\"\n");
+    for file in [missing, house.path("wrong.toml")] {
+        for line in [&["-C", file.to_str().unwrap(), "alice"][..], &["-bs", "-C", file.to_str().unwrap()]] {
+            let ended = sendmail(&house, line, "x\n").await;
+            // Only root may say -C at all.
+            let code = if rustix::process::geteuid().is_root() { 78 } else { 77 };
+            assert_eq!((ended.code, &*ended.output), (code, ""), "{ended:?}");
+        }
+    }
+    assert_eq!(house.maildir("alice").len(), 0);
+    house.stop().await;
+}
+
 /// C30: 200 times as one user, once as another.
 #[tokio::test]
 #[ignore = "needs root: only root can be two users"]
