@@ -317,6 +317,8 @@ impl Default for Limits {
 pub struct Extensions {
     /// CHUNKING (RFC 3030).
     pub chunking: bool,
+    /// BINARYMIME (RFC 3030 §3).
+    pub binarymime: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
     /// SMTPUTF8 (RFC 6531).
@@ -329,7 +331,7 @@ pub struct Extensions {
 
 impl Default for Extensions {
     fn default() -> Self {
-        Self { chunking: true, dsn: true, smtputf8: true, limits: true, requiretls: true }
+        Self { chunking: true, binarymime: false, dsn: true, smtputf8: true, limits: true, requiretls: true }
     }
 }
 

@@ -236,6 +236,7 @@ impl Config {
         let delivery = delivery(&mut prover, &file.delivery);
         let timeouts = timeouts(&mut prover, &file.timeouts);
         let admin = admin(&mut prover, &file.admin);
+        let extensions = extensions(&mut prover, file.extensions);
         let submit = hostname.as_ref().and_then(|hostname| submit::submit(&mut prover, file, hostname));
         let warnings = prover.finish()?;
         // Each part that is missing has left its problem.
@@ -256,7 +257,7 @@ impl Config {
             routes,
             queue,
             limits,
-            extensions: file.extensions,
+            extensions,
             delivery,
             timeouts,
             admin,
@@ -314,6 +315,13 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
         received_hops: prover.positive("received_hops", &limits.received_hops),
         alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
     }
+}
+
+fn extensions(prover: &mut Prover<'_>, extensions: file::Extensions) -> file::Extensions {
+    if extensions.binarymime && !extensions.chunking {
+        prover.error(None, "`binarymime` needs `chunking`: binary content comes by BDAT only (RFC 3030 §3)");
+    }
+    extensions
 }
 
 fn queue(prover: &mut Prover<'_>, queue: &file::Queue) -> Option<Queue> {

@@ -13,6 +13,13 @@ pub(super) const KEYS: &[Key] = &[
         text: "Offer CHUNKING (RFC 3030): clients may send content by BDAT, counted and not stuffed.",
     },
     Key {
+        path: "extensions.binarymime",
+        value: "`true`, `false`",
+        fallback: Value("false"),
+        example: "true",
+        text: "Offer BINARYMIME (RFC 3030 §3): content of any octets, by BDAT. It is kept as it is, and cannot go on to a next hop without it.",
+    },
+    Key {
         path: "extensions.dsn",
         value: "`true`, `false`",
         fallback: Value("true"),

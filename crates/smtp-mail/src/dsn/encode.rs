@@ -34,12 +34,12 @@ pub(super) fn quoted_printable(text: &[u8]) -> String {
     encoded
 }
 
-/// Can the text stand in a 7-bit part as it is (RFC 2045 §2.7)?
+/// Can the text stand in a 7-bit part as it is (RFC 2045 §2.7)? Its last line may lack its end.
 pub(super) fn is_seven_bit(text: &[u8]) -> bool {
     const LINE_MAX: usize = 998;
-    text.split(|octet| *octet == b'\n').all(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        line.len() <= LINE_MAX && line.iter().all(|octet| octet.is_ascii() && !matches!(octet, 0 | b'\r'))
+    text.split_inclusive(|octet| *octet == b'\n').all(|line| {
+        let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+        line.len() <= LINE_MAX && line.iter().all(|octet| octet.is_ascii() && !matches!(octet, 0 | b'\r' | b'\n'))
     })
 }
 
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_seven_bit() {
         assert!(is_seven_bit(b"a\r\nb\r\n") && is_seven_bit(&[b'x'; 998]));
-        for text in [&b"\xff"[..], b"\0", b"a\rb\r\n", &[b'x'; 999]] {
+        for text in [&b"\xff"[..], b"\0", b"a\rb\r\n", b"a\nb\r\n", b"a\n", b"a\r", &[b'x'; 999]] {
             assert!(!is_seven_bit(text));
         }
     }

@@ -545,6 +545,18 @@ fn numbers_have_their_bounds() {
     assert_eq!(limit("alias_depth = 101"), "c.toml:9:15: `alias_depth` must be at most 100");
 }
 
+/// RFC 3030 §3.
+#[test]
+fn binary_content_needs_chunks() {
+    let folder = Folder::new();
+    assert_eq!(
+        folder.problem(&good_and("[extensions]\nchunking = false\nbinarymime = true")),
+        "c.toml: `binarymime` needs `chunking`: binary content comes by BDAT only (RFC 3030 §3)"
+    );
+    assert!(!folder.good(GOOD).extensions.binarymime);
+    assert!(folder.good(&good_and("[extensions]\nbinarymime = true")).extensions.binarymime);
+}
+
 #[test]
 fn limits_below_those_of_the_rfc_are_warned_of() {
     let folder = Folder::new();

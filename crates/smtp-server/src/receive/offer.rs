@@ -18,6 +18,7 @@ pub(super) fn extensions(config: &Config, secured: bool) -> Extensions {
         smtputf8: config.extensions.smtputf8,
         enhanced_status_codes: true,
         chunking: config.extensions.chunking,
+        binary_mime: config.extensions.binarymime,
         dsn: config.extensions.dsn,
         // RFC 8689 §2: whoever asks for it must have come by TLS.
         require_tls: config.extensions.requiretls && secured,

@@ -162,6 +162,12 @@ async fn chunking() {
     hold(include_str!("cases/chunking.txt"), "").await;
 }
 
+/// RFC 3030 §3.
+#[tokio::test]
+async fn binary_content() {
+    hold(include_str!("cases/binarymime.txt"), "[extensions]\nbinarymime = true\n").await;
+}
+
 /// RFC 3461.
 #[tokio::test]
 async fn delivery_status_notifications() {
@@ -177,7 +183,7 @@ async fn require_tls() {
 /// RFC 5321 §4.1.1.1: what can be switched off is named in the reply to EHLO, unless it is off.
 #[tokio::test]
 async fn extensions_are_offered_unless_switched_off() {
-    let all = ["CHUNKING", "DSN", "LIMITS", "SMTPUTF8"];
+    let all = ["BINARYMIME", "CHUNKING", "DSN", "LIMITS", "SMTPUTF8"];
     let mut house = House::start("").await;
     for off in [None, Some("CHUNKING"), Some("DSN"), Some("LIMITS"), Some("SMTPUTF8")] {
         let more = off.map(|keyword| format!("[extensions]\n{} = false\n", keyword.to_lowercase()));
@@ -187,9 +193,14 @@ async fn extensions_are_offered_unless_switched_off() {
         let keywords = reply.lines().skip(1).map(|line| line[4..].split(' ').next().unwrap());
         let mut offered: Vec<&str> = keywords.filter(|keyword| all.contains(keyword)).collect();
         offered.sort_unstable();
-        let expected: Vec<&str> = all.into_iter().filter(|keyword| Some(*keyword) != off).collect();
+        let is_expected = |keyword: &&str| Some(*keyword) != off && *keyword != "BINARYMIME";
+        let expected: Vec<&str> = all.into_iter().filter(is_expected).collect();
         assert_eq!(offered, expected, "without {off:?}: {reply}");
     }
+    house.configure("[extensions]\nbinarymime = true\n");
+    house.reload().await;
+    let reply = house.connect().await.ask("EHLO client.example").await;
+    assert!(all.into_iter().all(|keyword| reply.contains(keyword)), "with all: {reply}");
     house.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! Messages that not every next hop can take, and long ones.
 
+use smtp_proto::ContentFacts;
 use smtp_server::metrics::AttemptResult::{Delivered, Failed};
 use smtp_testkit::peer::{Peer, Script};
 
@@ -43,6 +44,40 @@ async fn eight_bits_go_only_where_they_are_taken() {
     assert_eq!(status(&failed), "5.6.3", "{}", failed.report);
     emptied(&mut house).await;
     assert_eq!((peer.messages().len(), house.maildir("alice").len()), (0, 1));
+    house.stop().await;
+}
+
+/// RFC 3030 §3: no octet is changed on any way, and where there is none the sender hears of it, in lines.
+#[tokio::test]
+async fn binary_content_goes_where_it_is_taken_and_is_kept_as_it_is() {
+    const CONTENT: &[u8] = b"Subject: x\nY: z\r\n\r\n\0a\nb\rc\r\r\n.\r\n\xff";
+    let binary = Peer::start(Script::new().extensions(&["PIPELINING", "CHUNKING", "BINARYMIME"]));
+    let other = Peer::start(Script::new().extensions(&["PIPELINING", "8BITMIME", "CHUNKING"]));
+    let routes = routed("[extensions]\nbinarymime = true\n", &[("b.example", &binary), ("o.example", &other)]);
+    let mut house = House::start(&routes).await;
+    let mut dialogue = house.connect().await;
+    dialogue.ask("EHLO client.example").await;
+    for command in [
+        "MAIL FROM:<alice@example.org> BODY=BINARYMIME RET=FULL",
+        "RCPT TO:<bob@example.org>",
+        "RCPT TO:<x@b.example>",
+        "RCPT TO:<x@o.example>",
+    ] {
+        let reply = dialogue.ask(command).await;
+        assert!(reply.starts_with("250 "), "{command}: {reply}");
+    }
+    dialogue.write(&[format!("BDAT {} LAST\r\n", CONTENT.len()).as_bytes(), CONTENT].concat()).await;
+    let reply = dialogue.reply().await;
+    assert!(reply.starts_with("250 2.0.0 "), "{reply}");
+    let failed = house.attempt("x@o.example", Failed).await;
+    assert_eq!(status(&failed), "5.6.3", "{}", failed.report);
+    emptied(&mut house).await;
+    assert!(house.mailbox("bob")[0].ends_with(CONTENT));
+    let received = binary.messages().remove(0);
+    assert!(received.mail.contains(" BODY=BINARYMIME") && received.content.ends_with(CONTENT), "{}", received.mail);
+    assert_eq!((binary.count_commands("DATA"), other.messages().len()), (0, 0));
+    let report = house.mailbox("alice").remove(0);
+    assert!(!ContentFacts::of(&report).binary, "{}", String::from_utf8_lossy(&report));
     house.stop().await;
 }
 
