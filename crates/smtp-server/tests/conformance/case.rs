@@ -1,5 +1,9 @@
 //! The lines of the tables.
 
+use bytes::BytesMut;
+use smtp_proto::Secret;
+use smtp_server::metrics::Service;
+
 /// One line.
 pub(crate) struct Case {
     pub(crate) line: usize,
@@ -21,7 +25,10 @@ pub(crate) enum Only {
 pub(crate) enum State {
     Start,
     Helo,
+    /// LHLO, in LMTP.
     Ehlo,
+    /// Of submission: where others have a transaction, they have logged in too.
+    Login,
     Mail,
     Rcpt,
     Data,
@@ -30,8 +37,26 @@ pub(crate) enum State {
 /// What is said, and what is heard.
 pub(crate) struct Step {
     pub(crate) octets: Vec<u8>,
-    pub(crate) replies: Vec<String>,
+    pub(crate) replies: Vec<Expected>,
     pub(crate) closed: bool,
+}
+
+/// A reply that is told by how it begins, and by what is in its text.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) begin: String,
+    text: String,
+}
+
+impl Expected {
+    fn parse(text: &str) -> Self {
+        let (begin, text) = text.split_once('~').unwrap_or((text, ""));
+        Self { begin: begin.to_owned(), text: text.to_owned() }
+    }
+
+    pub(crate) fn is(&self, reply: &str) -> bool {
+        reply.starts_with(&self.begin) && reply.contains(&self.text)
+    }
 }
 
 impl State {
@@ -39,7 +64,8 @@ impl State {
         match word {
             "start" => Self::Start,
             "helo" => Self::Helo,
-            "ehlo" => Self::Ehlo,
+            "ehlo" | "lhlo" => Self::Ehlo,
+            "login" => Self::Login,
             "mail" => Self::Mail,
             "rcpt" => Self::Rcpt,
             "data" => Self::Data,
@@ -48,14 +74,27 @@ impl State {
     }
 
     /// What leads there.
-    pub(crate) fn commands(self) -> &'static [&'static str] {
-        let all = &["EHLO client.example", "MAIL FROM:<sender@example.net>", "RCPT TO:<alice@example.org>", "DATA"];
+    pub(crate) fn commands(self, service: Service) -> &'static [&'static str] {
+        const LOGIN: &str = "AUTH PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=";
+        let all: &'static [&'static str] = match service {
+            Service::Mx => {
+                &["EHLO client.example", "MAIL FROM:<sender@example.net>", "RCPT TO:<alice@example.org>", "DATA"]
+            }
+            Service::Lmtp => {
+                &["LHLO client.example", "MAIL FROM:<sender@example.net>", "RCPT TO:<alice@example.org>", "DATA"]
+            }
+            Service::Submission => {
+                &["EHLO client.example", LOGIN, "MAIL FROM:<alice@example.org>", "RCPT TO:<bob@example.org>", "DATA"]
+            }
+        };
+        let logins = usize::from(service == Service::Submission);
         match self {
             Self::Start => &[],
             Self::Helo => &["HELO client.example"],
             Self::Ehlo => &all[..1],
-            Self::Mail => &all[..2],
-            Self::Rcpt => &all[..3],
+            Self::Login => &all[..2],
+            Self::Mail => &all[..2 + logins],
+            Self::Rcpt => &all[..3 + logins],
             Self::Data => all,
         }
     }
@@ -64,7 +103,7 @@ impl State {
 impl Case {
     pub(crate) fn ends_in_mail_data(&self) -> bool {
         let last = self.steps.last().and_then(|step| step.replies.last());
-        last.is_some_and(|code| code == "354")
+        last.is_some_and(|reply| reply.begin == "354")
     }
 }
 
@@ -88,27 +127,36 @@ fn parse_line(number: usize, text: &str) -> Case {
 
 fn parse_step(text: &str) -> Step {
     let (said, heard) = text.rsplit_once("=> ").unwrap_or_else(|| panic!("no replies in {text:?}"));
-    let mut octets = unescape(&repeat(said.strip_suffix(' ').unwrap_or(said)));
+    let mut octets = expand(said.strip_suffix(' ').unwrap_or(said));
     octets.extend_from_slice(b"\r\n");
     let (replies, closed) = match heard.strip_suffix(" closed") {
         Some(replies) => (replies, true),
         None => (heard, false),
     };
-    Step { octets, replies: replies.split(',').map(str::to_owned).collect(), closed }
+    Step { octets, replies: replies.split(',').map(Expected::parse).collect(), closed }
 }
 
-/// `{x*9}` is nine times x.
-fn repeat(text: &str) -> String {
-    let Some((before, (what, times), after)) = text.split_once('{').and_then(|(before, rest)| {
-        let (inside, after) = rest.split_once('}')?;
-        Some((before, inside.split_once('*')?, after))
-    }) else {
-        return text.to_owned();
+/// The octets: `{x*9}` is nine times x, `{=x}` is x in base64, and other braces are what they are.
+fn expand(text: &str) -> Vec<u8> {
+    let Some((before, (inside, after))) =
+        text.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+    else {
+        return unescape(text);
     };
-    match times.parse() {
-        Ok(times) => format!("{before}{}{after}", what.repeat(times)),
-        Err(_) => text.to_owned(),
-    }
+    let inside = match inside.rsplit_once('*').map(|(what, times)| (what, times.parse())) {
+        Some((what, Ok(times))) => unescape(what).repeat(times),
+        _ => match inside.strip_prefix('=') {
+            Some(what) => base64(unescape(what)),
+            None => format!("{{{inside}}}").into_bytes(),
+        },
+    };
+    [unescape(before), inside, expand(after)].concat()
+}
+
+fn base64(octets: Vec<u8>) -> Vec<u8> {
+    let mut encoded = BytesMut::new();
+    Secret::new(octets).encode_base64(&mut encoded);
+    encoded.to_vec()
 }
 
 fn unescape(text: &str) -> Vec<u8> {
@@ -123,6 +171,7 @@ fn unescape(text: &str) -> Vec<u8> {
             'r' => octets.push(b'\r'),
             'n' => octets.push(b'\n'),
             's' => octets.push(b' '),
+            't' => octets.push(b'\t'),
             '\\' => octets.push(b'\\'),
             'x' => {
                 let digits: String = characters.by_ref().take(2).collect();

@@ -2,9 +2,10 @@
 //! of its own with a whole server, in the clear, under STARTTLS and under implicit TLS.
 //!
 //! A line of `cases/*.txt` is `state: octets => replies`, steps set apart by `;;`. The state says how far the session has
-//! come: `start` (greeted), `helo`, `ehlo`, `mail`, `rcpt`, `data` (354 was heard). CRLF follows the octets, in which `\r`,
-//! `\n`, `\s`, `\\` and `\xHH` stand for what they say and `{x*9}` for nine times x. The replies are told by their codes;
-//! `closed` behind them: the server ends the session. `clear` or `tls` in front: only so.
+//! come: `start` (greeted), `helo`, `ehlo` (or `lhlo`), `login` (AUTH was answered with 235), `mail`, `rcpt`, `data` (354 was
+//! heard). CRLF follows the octets, in which `\r`, `\n`, `\s`, `\t`, `\\` and `\xHH` stand for what they say, `{x*9}` for nine times x
+//! and `{=x}` for x in base64. The replies are told by their codes, with `~x` behind one that has x in its text; `closed` behind
+//! them: the server ends the session. `clear` or `tls` in front: only so.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../house/mod.rs"]
@@ -18,12 +19,23 @@ mod case;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use self::case::{Case, Only, Step};
+use self::case::{Case, Only, State, Step};
+use smtp_sasl::{ScramKeys, prepare_password};
+use smtp_server::metrics::Service;
+
 use self::handshake::handshake;
 use self::house::{Dialogue, House};
 
-/// The mx listener of the house is in the clear, with STARTTLS; this one has TLS from the first octet.
-const IMPLICIT: &str = "[[listener]]\nservice = \"mx\"\naddresses = [\"127.0.0.4:0\"]\ntls = \"implicit\"\n";
+/// The mx listener of the house is in the clear, with STARTTLS; this one has TLS from the first octet. There are two of LMTP.
+const LISTENERS: &str = "[[listener]]\nservice = \"mx\"\naddresses = [\"127.0.0.4:0\"]\ntls = \"implicit\"\n\
+    [[listener]]\nservice = \"lmtp\"\naddresses = [\"127.0.0.5:0\"]\ntls = \"starttls\"\n\
+    [[listener]]\nservice = \"lmtp\"\naddresses = [\"127.0.0.6:0\"]\ntls = \"implicit\"\n";
+
+/// alice logs in with `wonderland`; a hash that takes no time, since the tables have many log-ins.
+const USERS: &str = "[alice]\npassword = \"$2b$04$abcdefghijklmnopqrstuujZkTwHUiJ9XdZPwKfcfDo7dMp5DjlTu\"\nscram_sha_256 = \"KEYS\"\n[bob]\n";
+
+/// No delay, and no lock-out of those whose log-ins fail on purpose.
+const AUTH: &str = "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 100000\nfailures_per_login = 100000\n";
 
 trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
@@ -49,16 +61,15 @@ impl Transport {
     }
 
     /// A session that has been greeted, and secured where this says so.
-    async fn open(self, house: &House) -> Session {
-        let implicit = self == Self::Implicit;
-        let stream = TcpStream::connect(house.address(smtp_server::metrics::Service::Mx, implicit)).await.unwrap();
+    async fn open(self, house: &House, service: Service) -> Session {
+        let stream = TcpStream::connect(house.address(service, self == Self::Implicit)).await.unwrap();
         match self {
             Self::Clear => greeted(Box::new(stream)).await,
             Self::Implicit => greeted(secured(house, stream).await).await,
             Self::StartTls => {
                 let mut clear = Dialogue::new(stream);
                 clear.reply().await;
-                clear.ask("EHLO client.example").await;
+                clear.ask(State::Ehlo.commands(service)[0]).await;
                 clear.ask("STARTTLS").await;
                 Dialogue::new(secured(house, clear.stream).await)
             }
@@ -75,8 +86,8 @@ async fn secured(house: &House, stream: TcpStream) -> Box<dyn Octets> {
 }
 
 /// What went otherwise than the case says.
-async fn run(case: &Case, session: &mut Session) -> Result<(), String> {
-    for command in case.state.commands() {
+async fn run(case: &Case, service: Service, session: &mut Session) -> Result<(), String> {
+    for command in case.state.commands(service) {
         let reply = session.ask(command).await;
         if !reply.starts_with(['2', '3']) {
             return Err(format!("{command}: {reply}"));
@@ -86,8 +97,8 @@ async fn run(case: &Case, session: &mut Session) -> Result<(), String> {
         session.write(octets).await;
         for expected in replies {
             let reply = session.reply().await;
-            if !reply.starts_with(expected.as_str()) {
-                return Err(format!("expected {expected}, got {reply:?}"));
+            if !expected.is(&reply) {
+                return Err(format!("expected {expected:?}, got {reply:?}"));
             }
         }
         if *closed {
@@ -99,19 +110,32 @@ async fn run(case: &Case, session: &mut Session) -> Result<(), String> {
         return Ok(());
     }
     // Nothing is left over, and the session is in step.
-    let reply = session.ask("NOOP").await;
-    if reply.starts_with("250 ") { Ok(()) } else { Err(format!("the session is out of step: {reply:?}")) }
+    for (command, code) in [("NOOP", "250 "), ("QUIT", "221 ")] {
+        let reply = session.ask(command).await;
+        if !reply.starts_with(code) {
+            return Err(format!("the session is out of step: {reply:?} to {command}"));
+        }
+    }
+    Ok(())
 }
 
-/// Runs a table, over every transport.
+/// Runs a table with the mx listeners, over every transport.
 async fn hold(table: &str, more: &str) {
+    hold_at(Service::Mx, table, more).await;
+}
+
+/// Runs a table with the listeners of a service, over every transport.
+async fn hold_at(service: Service, table: &str, more: &str) {
     let cases = case::parse(table);
-    let mut house = House::start(&format!("{more}{IMPLICIT}")).await;
+    let mut house = House::start(&format!("{more}{LISTENERS}")).await;
+    let keys = ScramKeys::make(&prepare_password(b"wonderland").unwrap());
+    house.write("users.toml", &USERS.replace("KEYS", &keys.expose()));
+    house.reload().await;
     let mut failures = Vec::new();
     for transport in Transport::ALL {
         for case in cases.iter().filter(|case| transport.carries(case.only)) {
-            let mut session = transport.open(&house).await;
-            if let Err(failure) = run(case, &mut session).await {
+            let mut session = transport.open(&house, service).await;
+            if let Err(failure) = run(case, service, &mut session).await {
                 failures.push(format!("{transport:?}, line {}: {}: {failure}", case.line, case.text));
             }
         }
@@ -209,4 +233,37 @@ async fn extensions_are_offered_unless_switched_off() {
 async fn extensions_switched_off() {
     let off = "[extensions]\nchunking = false\ndsn = false\nsmtputf8 = false\nlimits = false\nrequiretls = false\n";
     hold(include_str!("cases/switched_off.txt"), off).await;
+}
+
+/// RFC 4954, at submission: who logs in, how, and when.
+#[tokio::test]
+async fn auth() {
+    hold_at(Service::Submission, include_str!("cases/auth.txt"), AUTH).await;
+}
+
+/// The same for clients on loopback addresses, who may log in without TLS.
+#[tokio::test]
+async fn auth_in_the_clear_on_loopback() {
+    let more = format!("{AUTH}clear_on_loopback = true\n");
+    hold_at(Service::Submission, include_str!("cases/auth_on_loopback.txt"), &more).await;
+}
+
+/// RFC 6409, of those who have logged in.
+#[tokio::test]
+async fn submission() {
+    hold_at(Service::Submission, include_str!("cases/submission.txt"), AUTH).await;
+}
+
+/// RFC 2033.
+#[tokio::test]
+async fn lmtp() {
+    hold_at(Service::Lmtp, include_str!("cases/lmtp.txt"), "").await;
+}
+
+/// RFC 1870 §6, 9422 §4: what is offered is what is held.
+#[tokio::test]
+async fn limits() {
+    let limits = "[limits]\nmessage_octets = \"64 KiB\"\nrecipients_per_message = 2\ntransactions_per_session = 3\n\
+        errors_per_session = 4\nidle_commands_per_message = 6\n";
+    hold(include_str!("cases/limits.txt"), limits).await;
 }
