@@ -104,6 +104,7 @@ impl Maildirs {
             }
         }
         let written: Vec<_> = copies.iter().map(|copy| self.write(&mailboxes, *copy)).collect();
+        written.iter().flatten().for_each(TmpFile::begin_sync);
         let waits = written.iter().flatten().map(TmpFile::sync).collect();
         let mut synced = self.together.run(waits, Sync::wait).into_iter();
         let mut durable = || synced.next().expect("each file was waited for");

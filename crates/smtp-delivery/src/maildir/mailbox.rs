@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, fdatasync, fsync, mkdirat, openat, renameat, unlinkat};
+use rustix::fs::{Advice, AtFlags, CWD, Mode, OFlags, fadvise, fdatasync, fsync, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::error::{Doing, MailboxError};
@@ -114,6 +114,14 @@ impl Sync {
 }
 
 impl<'a> TmpFile<'a> {
+    /// Has the disk begin with the octets, without waiting. What is written of several files by the time that the first of them is
+    /// waited for need not be waited for one by one.
+    pub(super) fn begin_sync(&self) {
+        // Of the ways to say so this one has a safe interface; pages on their way to the disk stay in memory. Whether the octets
+        // get there is what the wait tells.
+        let _ = fadvise(&self.file, 0, None, Advice::DontNeed);
+    }
+
     /// What waits until the octets are durable, on any thread.
     pub(super) fn sync(&self) -> Sync {
         Sync::Octets(Arc::clone(&self.file))
