@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Size, words};
 
-pub use auth::Auth;
+pub use auth::{Auth, OnExcess};
 pub use retry::Retry;
 
 /// The whole file.

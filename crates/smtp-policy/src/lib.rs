@@ -5,11 +5,13 @@
 //! - [`Policy`] has one method a stage of the session; each takes [`Facts`] and gives a [`Verdict`].
 //! - [`relay`] says who may send to where. What it does not allow is refused: there is no other way out of this server.
 //! - [`recipients`] says who a local address is: users, aliases, tags, catch-all.
-//! - [`LocalSenders`] says which reverse-paths a user of this machine may use, and [`rate`] how often.
+//! - [`LocalSenders`] says which reverse-paths a user of this machine may use.
+//! - [`allowance`] says how much each sender may send in an hour, by [`rate`].
 //! - [`guard`] says who has failed to log in too often.
 //! - [`aliases`] reads the aliases file in the syntax of sendmail.
 
 pub mod aliases;
+pub mod allowance;
 mod facts;
 pub mod guard;
 mod network;

@@ -109,6 +109,7 @@ fn message(body: &Bytes) -> NewMessage {
             reverse_path: None,
         }],
         origin: "bench".to_owned(),
+        hold: None,
     }
 }
 

@@ -78,6 +78,7 @@ fn message(number: usize) -> NewMessage {
             reverse_path: None,
         }],
         origin: "bench".to_owned(),
+        hold: None,
     }
 }
 

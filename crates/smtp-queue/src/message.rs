@@ -25,6 +25,8 @@ pub struct NewMessage {
     pub deliveries: Vec<NewDelivery>,
     /// Who gave it, for people to read: an address, a user, a program.
     pub origin: String,
+    /// Why it is held from the start, for people to read ([`HoldCause::Policy`](crate::HoldCause::Policy)); `None`: it is due.
+    pub hold: Option<String>,
 }
 
 /// The recipients of a message that share a destination.

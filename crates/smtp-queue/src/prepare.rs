@@ -7,21 +7,29 @@ use crate::codec::stored_time;
 use crate::error::CommitError;
 use crate::message::{NewDelivery, NewMessage};
 use crate::row::{
-    BodyPlace, DeliveryRow, MessageRow, NEW_ROW_OCTETS_MAX, Place, RECIPIENTS_OCTETS_MAX, RecipientRow, RecipientState,
-    TEXT_OCTETS_MAX, cut_text,
+    BodyPlace, DeliveryRow, Hold, HoldCause, MessageRow, NEW_ROW_OCTETS_MAX, Place, RECIPIENTS_OCTETS_MAX,
+    RecipientRow, RecipientState, TEXT_OCTETS_MAX, cut_text,
 };
 use crate::schedule::DeliveryId;
 use crate::store::{PreparedBody, PreparedMessage, encode_meta};
 
 /// Makes a message ready.
 pub(crate) fn prepare(id: MessageId, message: NewMessage, body: PreparedBody) -> Result<PreparedMessage, CommitError> {
-    let deliveries = delivery_rows(id, &message);
+    let mut deliveries = delivery_rows(id, &message);
     if deliveries.is_empty() {
         return Err(CommitError::NoRecipient);
     }
     let too_long = deliveries.iter().map(DeliveryRow::encoded_octets).find(|octets| *octets > NEW_ROW_OCTETS_MAX);
     if let Some(octets) = too_long {
         return Err(CommitError::DeliveryTooLong { octets });
+    }
+    // Only now: the limit of new rows has left room for it.
+    if let Some(reason) = &message.hold {
+        let reason = cut_text(reason, TEXT_OCTETS_MAX);
+        let hold = Hold { cause: HoldCause::Policy, reason: reason.to_owned(), until: None };
+        for row in &mut deliveries {
+            row.hold = Some(hold.clone());
+        }
     }
     let (body_place, body_octets) = match &body {
         PreparedBody::Memory(octets) => (BodyPlace::Log, octets.len() as u64),

@@ -198,6 +198,8 @@ pub enum HoldCause {
     Operator,
     /// The stored content does not agree with its check sum; it is never sent.
     Damage,
+    /// A rule, when it was accepted: somebody is to look at it.
+    Policy,
 }
 
 /// A delivery put to rest.
@@ -379,6 +381,7 @@ fn encode_hold(hold: &Hold, output: &mut BytesMut) {
     output.put_u8(match hold.cause {
         HoldCause::Operator => 0,
         HoldCause::Damage => 1,
+        HoldCause::Policy => 2,
     });
     output.octets(hold.reason.as_bytes());
     output.optional(hold.until, BytesMut::time);
@@ -389,6 +392,7 @@ fn decode_hold(input: &mut Decoder<'_>) -> Result<Hold, DecodeError> {
         cause: match input.octet()? {
             0 => HoldCause::Operator,
             1 => HoldCause::Damage,
+            2 => HoldCause::Policy,
             _ => return Err(DecodeError::Malformed),
         },
         reason: input.text()?.to_owned(),

@@ -10,8 +10,8 @@ use smtp_mail::{DomainPattern, RecipientId};
 use smtp_queue::lane::LaneTable;
 use smtp_queue::select::IdSelector;
 use smtp_queue::{
-    Act, CommitError, ControlReport, DeliveryState, Lane, NewReport, Overdue, Page, Pause, PauseScope, RecipientChange,
-    RecipientProgress, Selector, Settled, Settlement,
+    Act, CommitError, ControlReport, DeliveryState, Hold, HoldCause, Lane, Lease, NewMessage, NewReport, Overdue, Page,
+    Pause, PauseScope, RecipientChange, RecipientProgress, Selector, Settled, Settlement,
 };
 use support::{Bench, HEADER, message, now, outcome, reverse_path, seconds, settlement};
 
@@ -37,6 +37,7 @@ on_each_store!(
     what_was_delivered_stays_delivered_though_held_meanwhile,
     a_removal_wins_over_an_attempt,
     holds_do_not_expire_and_are_released,
+    what_is_held_from_the_start_waits_for_its_release,
     one_recipient_is_removed_alone,
     due_now_makes_due,
     a_pause_is_no_attempt,
@@ -228,6 +229,24 @@ async fn holds_do_not_expire_and_are_released(bench: Bench) {
     hold(&bench, Some(seconds(30))).await;
     assert!(bench.lease_all(now() + seconds(29)).is_empty());
     assert_eq!(bench.lease_all(now() + seconds(31)).len(), 1);
+}
+
+/// Also after a restart, and every part of it.
+async fn what_is_held_from_the_start_waits_for_its_release(bench: Bench) {
+    let reason = "alice has sent too much";
+    let recipients = ["bob@example.net", "ann@local"];
+    let message = NewMessage { hold: Some(reason.to_owned()), ..message("alice@example.org", &recipients, "x\r\n") };
+    let id = bench.commit(message, "x\r\n").await;
+    assert!(bench.lease_all(now()).is_empty());
+    let (bench, _) = bench.reopened();
+    assert!(bench.lease_all(now() + Duration::from_hours(1)).is_empty());
+    let states: Vec<_> = bench.find_all().into_iter().map(|delivery| delivery.state).collect();
+    let held = DeliveryState::Held(Hold { cause: HoldCause::Policy, reason: reason.to_owned(), until: None });
+    assert_eq!(states, [held.clone(), held]);
+    let released = bench.queue.control(&Selector::default(), Act::Release, now()).await.unwrap();
+    assert_eq!(released.changed, 2);
+    let leases = bench.lease_all(now());
+    assert_eq!(leases.iter().map(Lease::id).collect::<Vec<_>>(), [id, id]);
 }
 
 async fn one_recipient_is_removed_alone(bench: Bench) {

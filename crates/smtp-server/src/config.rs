@@ -26,6 +26,7 @@ use smtp_policy::{LocalSenders, Network, Policy};
 use smtp_proto::{Domain, DomainName};
 use smtp_queue::retry::RetrySchedule;
 
+use crate::allowance::LoginAllowance;
 use crate::certificates::{Certificates, TlsTerms};
 use crate::credentials::Credentials;
 use crate::listener::SessionLimits;
@@ -56,6 +57,8 @@ pub struct Config {
     pub policy: Policy,
     /// Who may log in.
     pub credentials: Credentials,
+    /// What those who have may send.
+    pub login_allowance: LoginAllowance,
     /// Where the mail of each user is put; none without `[local]`.
     pub mailboxes: Option<Mailboxes>,
     /// Where other mail goes.
@@ -253,6 +256,7 @@ impl Config {
             listeners,
             policy: Policy::new(Domain::Name(hostname), relay, recipients),
             credentials,
+            login_allowance: auth::allowance(&file.auth),
             mailboxes,
             routes,
             queue,

@@ -1,6 +1,7 @@
 //! The daemon: configuration, listeners, the receive loop, the runner, admin socket, demo.
 
 pub mod admin;
+pub mod allowance;
 pub mod certificates;
 pub mod check;
 pub mod config;

@@ -24,12 +24,12 @@ use prometheus_client::registry::{Registry, Unit};
 use smtp_proto::{ReplyCode, TlsFacts};
 
 pub use self::label::{
-    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, KeyExchange,
-    ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
+    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, ExcessLimit,
+    KeyExchange, ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
 };
 use self::label::{
-    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByKind, ByProxyRefusal, ByReject, ByReload, ByService,
-    ByState, ByTls, ByTlsFailure, YesNo,
+    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByExcess, ByKind, ByProxyRefusal, ByReject, ByReload,
+    ByService, ByState, ByTls, ByTlsFailure, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -60,6 +60,7 @@ struct Inner {
     proxy_refusals: Family<ByProxyRefusal, Counter>,
     tls: Family<ByTls, Counter>,
     tls_failures: Family<ByTlsFailure, Counter>,
+    excess: Family<ByExcess, Counter>,
     auth: Family<ByAuth, Counter>,
     received_messages: Family<ByService, Counter>,
     received_octets: Counter,
@@ -125,6 +126,11 @@ impl Metrics {
     /// Counts a connection that was closed for its PROXY header.
     pub fn proxy_refused(&self, reason: ProxyRefusal) {
         self.inner.proxy_refusals.get_or_create(&ByProxyRefusal { reason }).inc();
+    }
+
+    /// Counts what a sender has sent too much of: it is refused, or the message is held.
+    pub fn excess(&self, limit: ExcessLimit, held: bool) {
+        self.inner.excess.get_or_create(&ByExcess { limit, held: YesNo(held) }).inc();
     }
 
     /// Counts a message that is durable in the queue.
@@ -272,6 +278,7 @@ impl Inner {
             commands: Family::default(),
             rejects: Family::default(),
             proxy_refusals: Family::default(),
+            excess: Family::default(),
             tls: Family::default(),
             tls_failures: Family::default(),
             auth: Family::default(),
@@ -303,6 +310,7 @@ impl Inner {
         registry.register("rejects", "Refusals, by stage and reply code", self.rejects.clone());
         let help = "Connections closed without a word, by what was wrong with the PROXY header";
         registry.register("proxy_refusals", help, self.proxy_refusals.clone());
+        registry.register("excess", "Refusals and held messages of senders of too much", self.excess.clone());
         registry.register("tls", "TLS handshakes finished", self.tls.clone());
         registry.register("tls_failures", "TLS handshakes failed", self.tls_failures.clone());
         registry.register("auth", "Exchanges of AUTH that ended, by mechanism and result", self.auth.clone());
@@ -356,6 +364,11 @@ impl Inner {
         }
         for &reason in ProxyRefusal::ALL {
             self.proxy_refusals.get_or_create_owned(&ByProxyRefusal { reason });
+        }
+        for &limit in ExcessLimit::ALL {
+            for held in [false, true] {
+                self.excess.get_or_create_owned(&ByExcess { limit, held: YesNo(held) });
+            }
         }
         for &mechanism in AuthMechanism::ALL {
             for &result in AuthResult::ALL {

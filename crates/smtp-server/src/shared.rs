@@ -7,12 +7,13 @@ use arc_swap::ArcSwap;
 use smtp_client::{ClientSettings, ClientTls};
 use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{MessageId, Report};
+use smtp_policy::allowance::Sent;
 use smtp_policy::guard::LoginGuard;
-use smtp_policy::rate::Rates;
 use smtp_proto::{ForwardPath, HelloName, ReversePath};
 use smtp_queue::Queue;
 use tokio::sync::broadcast;
 
+use crate::allowance::Account;
 use crate::config::Config;
 use crate::control::Control;
 use crate::listener::Sessions;
@@ -27,8 +28,8 @@ const WATCHED_MAX: usize = 1024;
 pub(crate) struct Shared {
     pub(crate) control: Control,
     pub(crate) sessions: Arc<Sessions>,
-    /// The messages of each user of this machine, by user id.
-    pub(crate) submitted: Mutex<Rates<u32>>,
+    /// What each sender has sent of late. It outlives reloads.
+    pub(crate) sent: Mutex<Sent<Account>>,
     /// Who has failed to log in too often. It outlives reloads.
     pub(crate) login_guard: Mutex<LoginGuard>,
     config: ArcSwap<Config>,
@@ -64,7 +65,7 @@ impl Shared {
         Self {
             control,
             sessions: Arc::default(),
-            submitted: Mutex::default(),
+            sent: Mutex::default(),
             login_guard: Mutex::default(),
             config: ArcSwap::new(config),
             deliverer,

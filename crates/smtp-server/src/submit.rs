@@ -3,16 +3,15 @@
 //! The session is that of a `submission` listener. Who the client is says the kernel (`SO_PEERCRED`): the user id is the key
 //! of its limits and stands in the log, the trace field and the queue, and its name is what it may send under.
 
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use nix::unistd::{Uid, User};
 use smtp_policy::LocalUserFacts;
-use smtp_policy::rate::{Rate, TooOften};
 use smtp_proto::{EnhancedStatus, Reply, ReplyCode, ReversePath};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
+use crate::allowance::Allowance;
 use crate::config::Config;
 use crate::listener::{self, Peer};
 use crate::local_socket::LocalSocket;
@@ -20,16 +19,11 @@ use crate::log;
 use crate::receive::{self, Phase};
 use crate::shared::Shared;
 
-/// The time of `[submit] messages_per_hour`.
-const RATE_PERIOD: Duration = Duration::from_hours(1);
-
 const NOT_YOURS: Reply = Reply::new(
     ReplyCode::MAILBOX_UNAVAILABLE,
     EnhancedStatus::new(5, 7, 1),
     "This user may not send under that address",
 );
-const TOO_OFTEN: Reply =
-    Reply::new(ReplyCode::MAILBOX_BUSY, EnhancedStatus::new(4, 7, 1), "This user has sent too many messages lately");
 
 /// A user of this machine who hands in mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,21 +54,9 @@ impl Submitter {
         Ok(())
     }
 
-    /// Counts a message, unless there were too many.
-    ///
-    /// # Errors
-    /// The reply to MAIL: there were too many messages in the last hour.
-    pub(crate) fn count(&self, shared: &Shared, config: &Config) -> Result<(), Reply> {
-        let Some(events) = config.submit.messages_per_hour else { return Ok(()) };
-        let rate = Rate { events, period: RATE_PERIOD };
-        // Counting cannot panic half way, so a poisoned lock holds sound numbers.
-        let mut rates = shared.submitted.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.count(self.uid, rate, Instant::now()).map_err(|too_often| self.too_often(too_often))
-    }
-
-    fn too_often(&self, TooOften { wait }: TooOften) -> Reply {
-        let text = format!("uid {}: too many messages; the next may come in {} s", self.uid, wait.as_secs().max(1));
-        TOO_OFTEN.with_text(text).unwrap_or(TOO_OFTEN)
+    /// What this user may send.
+    pub(crate) fn allowance(&self, config: &Config) -> Allowance {
+        Allowance::of_uid(self.uid, config.submit.messages_per_hour)
     }
 }
 

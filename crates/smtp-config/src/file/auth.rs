@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::value::{Period, Placed};
+use crate::value::{Period, Placed, words};
 
 /// `[auth]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,6 +20,22 @@ pub struct Auth {
     pub lockout: Placed<Period>,
     /// How long the answer to a first failure waits.
     pub failure_delay: Placed<Period>,
+    /// What one user may send in an hour; 0: any number.
+    pub messages_per_hour: Placed<u32>,
+    /// The recipients that one user may send to in an hour; 0: any number.
+    pub recipients_per_hour: Placed<u32>,
+    /// What becomes of what is more.
+    pub excess: OnExcess,
+}
+
+words! {
+    /// What becomes of the messages of a user who has sent too many.
+    pub enum OnExcess {
+        /// They are refused for the time being.
+        Refuse = "refuse",
+        /// They are accepted and held in the queue.
+        Hold = "hold",
+    }
 }
 
 impl Default for Auth {
@@ -31,6 +47,9 @@ impl Default for Auth {
             failures_per_login: Placed::unwritten(100),
             lockout: Placed::unwritten(Period::seconds(15 * 60)),
             failure_delay: Placed::unwritten(Period::seconds(1)),
+            messages_per_hour: Placed::unwritten(1000),
+            recipients_per_hour: Placed::unwritten(10_000),
+            excess: OnExcess::Refuse,
         }
     }
 }

@@ -48,4 +48,28 @@ pub(super) const KEYS: &[Key] = &[
         example: "\"0s\"",
         text: "How long the answer to a first failure of a client waits; twice as long after each further one, up to eight times.",
     },
+    Key {
+        path: "auth.messages_per_hour",
+        value: "number of messages; 0 is any number",
+        fallback: Value("1000"),
+        example: "100",
+        text: "Messages that one user who has logged in may send in an hour, from wherever. Only what is accepted counts. Beyond it MAIL is answered \
+               with 450 4.7.1, unless `excess` says otherwise.",
+    },
+    Key {
+        path: "auth.recipients_per_hour",
+        value: "number of recipients; 0 is any number",
+        fallback: Value("10000"),
+        example: "500",
+        text: "Recipients that one user who has logged in may name in an hour, in all messages together, before aliases are expanded. Beyond it RCPT \
+               is answered with 450 4.7.1, unless `excess` says otherwise.",
+    },
+    Key {
+        path: "auth.excess",
+        value: "`refuse`, `hold`",
+        fallback: Value("\"refuse\""),
+        example: "\"hold\"",
+        text: "What becomes of the mail of a user who has sent too much: it is refused for the time being, or accepted and held in the queue until \
+               somebody has looked at it and releases it (`smtpctl resume envelope`).",
+    },
 ];

@@ -35,6 +35,7 @@ fn prepared(recipients: Vec<NewRecipient>, reverse_path: Option<ReversePath>) ->
         delay_notice_at: Some(at(u64::from(u32::MAX))),
         deliveries: vec![NewDelivery { destination, recipients, reverse_path }],
         origin: "o".repeat(1000),
+        hold: None,
     };
     prepare(MessageId::from_raw(1), message, PreparedBody::Memory("x".into())).unwrap()
 }
@@ -113,6 +114,7 @@ fn a_delivery_too_long_to_keep_is_refused() {
         delay_notice_at: None,
         deliveries,
         origin: String::new(),
+        hold: None,
     };
     let refused = prepare(MessageId::from_raw(1), message, PreparedBody::Memory("x".into()));
     assert!(matches!(refused, Err(crate::CommitError::DeliveryTooLong { .. })));

@@ -137,6 +137,7 @@ pub(crate) fn message(sender: &str, recipients: &[&str], body: &str) -> NewMessa
         delay_notice_at: (!sender.is_empty()).then(|| now() + Duration::from_hours(4)),
         deliveries,
         origin: "test".to_owned(),
+        hold: None,
     }
 }
 

@@ -114,6 +114,7 @@ fn new_message(reverse_path: &str, forward_paths: &[&str]) -> NewMessage {
         delay_notice_at: None,
         deliveries,
         origin: "192.0.2.1".to_owned(),
+        hold: None,
     }
 }
 

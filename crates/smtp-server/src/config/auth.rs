@@ -1,12 +1,16 @@
 //! `[auth]`, and what the users file says about logging in.
 
+use std::num::NonZeroU32;
+
 use smtp_config::{Hidden, Placed, Source, UserEntry, Users, file};
 use smtp_mail::LocalUser;
+use smtp_policy::allowance::HourlyLimits;
 use smtp_policy::guard::GuardLimits;
 use smtp_proto::Domain;
 use smtp_sasl::{Login, PasswordHash, ScramKeys};
 
 use super::prover::Prover;
+use crate::allowance::LoginAllowance;
 use crate::credentials::{Credentials, UserCredentials};
 
 /// `[auth]`; nobody is added yet.
@@ -21,6 +25,15 @@ pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credent
         failure_delay: auth.failure_delay.0,
     };
     Credentials::new(limits, verifications, auth.clear_on_loopback)
+}
+
+/// What a user who has logged in may send.
+pub(super) fn allowance(auth: &file::Auth) -> LoginAllowance {
+    let limits = HourlyLimits {
+        messages: NonZeroU32::new(*auth.messages_per_hour),
+        recipients: NonZeroU32::new(*auth.recipients_per_hour),
+    };
+    LoginAllowance { limits, on_excess: auth.excess }
 }
 
 /// Adds everybody in the users file who has a password, each hash and key found to be one. What is wrong is told at the user, and not shown.

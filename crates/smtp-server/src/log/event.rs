@@ -223,6 +223,16 @@ pub fn received(session: &Session, received: Received<'_>) {
     );
 }
 
+/// A message was accepted and is held, until somebody has looked at it.
+pub fn held(session: &Session, message: MessageId, reason: &str) {
+    of_session!(
+        warn, session, "held",
+        message = %message,
+        advice = "look at it: smtpctl show message ID; then smtpctl resume envelope ID, or remove ID",
+        reason,
+    );
+}
+
 /// What came of an attempt for one recipient.
 #[derive(Clone, Copy)]
 pub struct Attempt<'a> {

@@ -155,6 +155,16 @@ impl ProxyRefusal {
 }
 
 names! {
+    /// What a sender has sent too much of.
+    ExcessLimit {
+        /// Messages.
+        Messages = "messages",
+        /// Recipients.
+        Recipients = "recipients",
+    }
+}
+
+names! {
     /// How an attempt ended for one recipient.
     AttemptResult {
         /// In the mailbox, or taken over by the next hop.
@@ -405,6 +415,12 @@ pub(super) struct ByReject {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ByProxyRefusal {
     pub reason: ProxyRefusal,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ByExcess {
+    pub limit: ExcessLimit,
+    pub held: YesNo,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

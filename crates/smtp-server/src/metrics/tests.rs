@@ -100,6 +100,9 @@ fn everything(metrics: &Metrics) {
     for &reason in ProxyRefusal::ALL {
         metrics.proxy_refused(reason);
     }
+    for &limit in ExcessLimit::ALL {
+        metrics.excess(limit, true);
+    }
     for &class in DeliveryClass::ALL {
         drop(metrics.attempt_begun(class));
         for &result in AttemptResult::ALL {

@@ -196,7 +196,8 @@ impl Receiver {
                 self.mail(begun)
             }
             Event::Rcpt(rcpt) => {
-                let reply = self.transaction.as_mut().map_or(replies::NO_TRANSACTION, |open| open.recipient(&rcpt));
+                let open = self.transaction.as_mut();
+                let reply = open.map_or(replies::NO_TRANSACTION, |open| open.recipient(&self.shared, &rcpt));
                 self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
             Event::MailDataStart(framing) => {

@@ -15,6 +15,7 @@ use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
 use super::auth::LoggedIn;
 use super::{Endpoint, replies};
+use crate::allowance::{Allowance, Counted};
 use crate::config::Config;
 use crate::deliveries::Deliveries;
 use crate::listener::Peer;
@@ -29,6 +30,7 @@ pub(super) struct Transaction {
     facts: Facts,
     /// Who has logged in.
     login: Option<LoggedIn>,
+    allowance: Option<Allowance>,
     mail: Mail,
     draft: Draft,
     header: HeaderSplitter,
@@ -56,9 +58,12 @@ impl Sender<'_> {
         self.submitter.map_or(Ok(()), |submitter| submitter.permit(config, path))
     }
 
-    /// Counts a message, where only so many are taken.
-    fn count(&self, shared: &Shared, config: &Config) -> Result<(), Reply> {
-        self.submitter.map_or(Ok(()), |submitter| submitter.count(shared, config))
+    /// How much this one may send, where that is limited.
+    fn allowance(&self, config: &Config) -> Option<Allowance> {
+        match self.login {
+            Some(login) => Some(Allowance::of_login(login.user().clone(), config.login_allowance)),
+            None => self.submitter.map(|submitter| submitter.allowance(config)),
+        }
     }
 }
 
@@ -91,17 +96,17 @@ impl Transaction {
         };
         let permitted = config.policy.mail(&facts).into_result();
         let permitted = permitted.and_then(|()| sender.permit(&config, &mail.reverse_path));
+        let allowance = sender.allowance(&config);
+        let permitted = permitted.and_then(|()| allowance.as_ref().map_or(Ok(()), |it| it.permit(shared, 0)));
         let draft = permitted.and_then(|()| {
             let draft = shared.queue().draft(mail.parameters.size);
             draft.map_err(|error| draft_refused(&error))
         });
-        // What there is no room for is not counted.
-        let draft = draft.and_then(|draft| sender.count(shared, &config).map(|()| draft));
         match draft {
             Ok(draft) => {
                 let header = HeaderSplitter::new(config.limits.header_octets);
                 let login = sender.login.cloned();
-                Ok(Self { config, facts, login, mail, draft, header, recipients: Recipients::default() })
+                Ok(Self { config, facts, login, allowance, mail, draft, header, recipients: Recipients::default() })
             }
             Err(reply) => Err(Refused { reply, reverse_path: mail.reverse_path }),
         }
@@ -113,11 +118,15 @@ impl Transaction {
     }
 
     /// Decides one RCPT, and says what is answered.
-    pub(super) fn recipient(&mut self, rcpt: &Rcpt) -> Reply {
+    pub(super) fn recipient(&mut self, shared: &Shared, rcpt: &Rcpt) -> Reply {
         let expansion = match self.config.policy.rcpt(&self.facts, rcpt).into_result() {
             Ok(expansion) => expansion,
             Err(reply) => return reply,
         };
+        let permitted = self.allowance.as_ref().map_or(Ok(()), |it| it.permit(shared, self.recipients.named + 1));
+        if let Err(reply) = permitted {
+            return reply;
+        }
         for dropped in &expansion.dropped {
             log::alias_dropped(&rcpt.forward_path, dropped);
         }
@@ -143,15 +152,18 @@ impl Transaction {
         incoming: Incoming,
     ) -> Result<MessageId, Refused> {
         let (block, body) = std::mem::replace(&mut self.header, HeaderSplitter::new(0)).finish();
-        if let Err(reply) = self.complete(&block, body).await {
-            return Err(Refused { reply, reverse_path: self.mail.reverse_path });
-        }
+        let completed = self.complete(&block, body).await;
+        // The last that can refuse it, so that only what is accepted counts.
+        let counted = match completed.and_then(|()| self.count(shared)) {
+            Ok(counted) => counted,
+            Err(reply) => return Err(Refused { reply, reverse_path: self.mail.reverse_path }),
+        };
         let id = self.draft.id();
         let received_at = SystemTime::now();
         let header = self.header_on_top(&block, id, received_at, endpoint, &incoming);
         let message_id_field = block.find("Message-ID").map(|field| field.text().into_owned());
-        let Self { config, mail, draft, recipients, .. } = *self;
-        let (octets, count) = (incoming.facts.octets, recipients.deliveries.len());
+        let Self { config, allowance, mail, draft, recipients, .. } = *self;
+        let (octets, count, named) = (incoming.facts.octets, recipients.deliveries.len(), recipients.named);
         let message = NewMessage {
             header,
             facts: incoming.facts,
@@ -161,8 +173,12 @@ impl Transaction {
             deliveries: recipients.deliveries.into_vec(),
             origin: incoming.peer.origin(),
             mail: mail.clone(),
+            hold: counted.held_because().map(str::to_owned),
         };
         if let Err(error) = draft.commit(message).await {
+            if let Some(allowance) = allowance {
+                allowance.take_back(shared, named, &counted);
+            }
             return Err(Refused { reply: commit_refused(&error), reverse_path: mail.reverse_path });
         }
         shared.metrics().message_received(endpoint.service, octets);
@@ -179,7 +195,14 @@ impl Transaction {
                 message_id_field: message_id_field.as_deref(),
             },
         );
+        if let Some(reason) = counted.held_because() {
+            log::held(session, id, reason);
+        }
         Ok(id)
+    }
+
+    fn count(&self, shared: &Shared) -> Result<Counted, Reply> {
+        self.allowance.as_ref().map_or(Ok(Counted::Within), |it| it.count(shared, self.recipients.named))
     }
 
     /// Looks at the header block, now that it is complete, and hands on the end of the body.
@@ -238,6 +261,8 @@ struct Recipients {
     /// The first that the client has named, and whether it has named others.
     first: Option<ForwardPath>,
     several: bool,
+    /// How many the client has named.
+    named: usize,
 }
 
 impl Recipients {
@@ -248,6 +273,7 @@ impl Recipients {
     }
 
     fn add(&mut self, targets: Vec<Target>, named: &Rcpt) {
+        self.named += 1;
         match &self.first {
             None => self.first = Some(named.forward_path.clone()),
             Some(first) => self.several |= *first != named.forward_path,

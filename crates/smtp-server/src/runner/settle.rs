@@ -178,24 +178,7 @@ async fn report(
     let attempt = lease.attempt();
     let sender = attempt.mail.reverse_path.mailbox()?;
     let targets = targets(config, sender)?;
-    let recipients: Vec<_> = attempt
-        .recipients
-        .iter()
-        .filter_map(|recipient| {
-            let (_, report) = recipients.iter().find(|(number, _)| *number == recipient.number)?;
-            Some(DsnRecipient {
-                number: recipient.number,
-                forward_path: &recipient.rcpt.forward_path,
-                original: recipient.original.as_ref(),
-                original_recipient: recipient.rcpt.parameters.original_recipient.as_ref(),
-                report,
-                last_attempt_at: match lease.overdue() {
-                    Some(_) => lease.last_attempt_at(recipient.number),
-                    None => Some(now),
-                },
-            })
-        })
-        .collect();
+    let recipients = dsn_recipients(lease, recipients, now);
     let id = shared.queue().next_id();
     let content = returned_content(kind, attempt).await;
     let dsn = dsn::compose(&DsnRequest {
@@ -224,8 +207,28 @@ async fn report(
         delay_notice_at: None,
         deliveries: deliveries.into_vec(),
         origin: format!("report on {}", lease.id()),
+        hold: None,
     };
     Some(NewReport { message, body: dsn.body, id: Some(id) })
+}
+
+/// What the report says of each of these recipients.
+fn dsn_recipients<'a>(lease: &'a Lease, recipients: &[(u32, &'a Report)], now: SystemTime) -> Vec<DsnRecipient<'a>> {
+    let told = lease.attempt().recipients.iter().filter_map(|recipient| {
+        let (_, report) = recipients.iter().find(|(number, _)| *number == recipient.number)?;
+        Some(DsnRecipient {
+            number: recipient.number,
+            forward_path: &recipient.rcpt.forward_path,
+            original: recipient.original.as_ref(),
+            original_recipient: recipient.rcpt.parameters.original_recipient.as_ref(),
+            report,
+            last_attempt_at: match lease.overdue() {
+                Some(_) => lease.last_attempt_at(recipient.number),
+                None => Some(now),
+            },
+        })
+    });
+    told.collect()
 }
 
 /// The content that a report of failure returns, where the sender wants all of it back (RFC 3461 §4.3) and it is of a size

@@ -9,9 +9,9 @@ use tokio_rustls::client::TlsStream;
 use crate::client::{OTHER, connect_from, hello_from, secure, starttls};
 use crate::house::{Dialogue, House};
 
-const AUTH: &str = "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 3\n";
+pub(crate) const AUTH: &str = "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 3\n";
 
-fn users(scram: bool) -> String {
+pub(crate) fn users(scram: bool) -> String {
     let password = prepare_password(b"wonderland").unwrap();
     let keys =
         if scram { format!("scram_sha_256 = \"{}\"\n", ScramKeys::make(&password).expose()) } else { String::new() };
@@ -26,7 +26,7 @@ async fn house(scram: bool) -> House {
 }
 
 /// A session under TLS with the submission listener, from an address that is no client network.
-async fn submission(house: &House) -> (Dialogue<TlsStream<TcpStream>>, String) {
+pub(crate) async fn submission(house: &House) -> (Dialogue<TlsStream<TcpStream>>, String) {
     let stream = connect_from(OTHER, house.address(Service::Submission, true)).await.stream;
     let mut dialogue = Dialogue::new(secure(house, stream).await);
     assert!(dialogue.reply().await.starts_with("220 "));
@@ -40,7 +40,7 @@ fn base64(text: &str) -> String {
     String::from_utf8(encoded.to_vec()).unwrap()
 }
 
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     format!("AUTH PLAIN {}", base64(message))
 }
 

@@ -7,6 +7,7 @@ mod house;
 #[path = "../house/handshake.rs"]
 mod handshake;
 
+mod allowance;
 mod auth;
 mod broken;
 mod chunks;

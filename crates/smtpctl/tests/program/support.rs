@@ -85,6 +85,7 @@ pub(crate) async fn put(queue: &Queue, reverse_path: &str, forward_paths: &[&str
         delay_notice_at: None,
         deliveries,
         origin: "192.0.2.1".to_owned(),
+        hold: None,
     };
     draft.commit(message).await.unwrap()
 }
