@@ -12,3 +12,4 @@ mod callers;
 mod down;
 mod programs;
 mod support;
+mod survey;

@@ -1,5 +1,5 @@
-//! Other people's programs that call sendmail: they need Debian's git-email, libmailtools-perl, mutt, s-nail and python3, which
-//! `cargo xtask ci` installs.
+//! Other people's programs that call sendmail: they need Debian's git-email, libmailtools-perl, mutt, s-nail, bsd-mailx,
+//! libmime-lite-perl, php8.2-cli and python3, which `cargo xtask ci` installs.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -96,4 +96,53 @@ subprocess.run([sys.argv[1], '-t', '-oi'], input=message.as_bytes(), check=True)
     python.args(["-c", PIPE]).arg(sendmail);
     let message = sent(house, python, "").await;
     assert!(message.contains("\r\nTo: Alice <alice@example.org>\r\n") && message.contains("\r\nFrom: "), "{message}");
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's bsd-mailx"]
+async fn mailx_sends() {
+    let (house, sendmail) = house().await;
+    fs::write(house.path("mailrc"), format!("set sendmail={}\n", sendmail.display())).unwrap();
+    let mut mailx = Command::new("bsd-mailx");
+    mailx.args(["-n", "-s", "hello", "-a", "X-Job: 1", "-b", "bob@example.org", "alice@example.org"]);
+    mailx.env("MAILRC", house.path("mailrc"));
+    let message = sent(house, mailx, "body\n.\nend\n").await;
+    assert!(message.contains("\r\nSubject: hello\r\n") && message.contains("\r\nX-Job: 1\r\n"), "{message}");
+    assert!(!message.contains("bob@example.org"), "{message}");
+    assert!(message.ends_with("\r\nbody\r\n.\r\nend\r\n"), "{message}");
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's php8.2-cli"]
+async fn mail_of_php_sends() {
+    const MAIL: &str = r#"
+exit(mail("Alice <alice@example.org>", "hello", "body\n.\nend", "From: www@example.org\r\nBcc: bob@example.org",
+          "-fbob@example.org") ? 0 : 1);
+"#;
+    let (house, sendmail) = house().await;
+    let mut php = Command::new("php8.2");
+    php.args(["-n", "-d", &format!("sendmail_path={} -t -i", sendmail.display()), "-r", MAIL]);
+    let message = sent(house, php, "").await;
+    assert!(message.starts_with("Return-Path: <bob@example.org>\r\n"), "{message}");
+    assert!(message.contains("\r\nTo: Alice <alice@example.org>\r\nSubject: hello\r\n"), "{message}");
+    assert!(message.contains("\r\nFrom: www@example.org\r\n") && !message.contains("Bcc"), "{message}");
+    assert!(message.ends_with("\r\n\r\nbody\r\n.\r\nend\r\n"), "{message}");
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's libmime-lite-perl"]
+async fn mime_lite_sends() {
+    const SEND: &str = r#"
+use MIME::Lite;
+my $message = MIME::Lite->new(From => 'bob@example.org', To => 'Alice <alice@example.org>', Subject => 'hello',
+                              Type => 'TEXT', Data => "body\n.\nend\n");
+$message->send('sendmail', "$ARGV[0] -t -oi -oem -f bob\@example.org") or die;
+"#;
+    let (house, sendmail) = house().await;
+    let mut perl = Command::new("/usr/bin/perl");
+    perl.args(["-e", SEND]).arg(sendmail);
+    let message = sent(house, perl, "").await;
+    assert!(message.starts_with("Return-Path: <bob@example.org>\r\n"), "{message}");
+    assert!(message.contains("\r\nTo: Alice <alice@example.org>\r\n"), "{message}");
+    assert!(message.ends_with("\r\n\r\nbody\r\n.\r\nend\r\n"), "{message}");
 }
