@@ -5,15 +5,19 @@
 
 #![allow(clippy::print_stdout, reason = "it is an example")]
 
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use bytes::BytesMut;
 use smtp_proto::server::{Event, ServerConfig, ServerSession};
-use smtp_proto::{EnhancedStatus, Extensions, NotAwaited, Reply, ReplyCode, Session as _};
+use smtp_proto::{EnhancedStatus, Extensions, NotAwaited, Reply, ReplyCode};
+
+#[path = "blocking/mod.rs"]
+mod blocking;
+
+use blocking::Blocking;
 
 const READY: Reply = Reply::without_status(ReplyCode::SERVICE_READY, "localhost ESMTP");
 const OK: Reply = Reply::new(ReplyCode::OK, EnhancedStatus::new(2, 0, 0), "OK");
@@ -29,53 +33,17 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Follows the law of use of a session, with a stream that blocks.
-pub(crate) fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
-    let mut session = ServerSession::new(config, None, Instant::now());
-    let mut input = BytesMut::new();
+/// Serves one client to its end.
+pub(crate) fn serve(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<()> {
+    let mut client = Blocking::new(ServerSession::new(config, None, Instant::now()), stream);
     loop {
-        let event = match session.handle_input(Instant::now(), &mut input) {
-            Some(event) => Some(event),
-            None if write(&mut stream, &mut session)? => None,
-            None => wait(&mut stream, &mut session, &mut input)?,
-        };
-        match event {
-            Some(Event::Closed(reason)) => {
+        match client.next_event()? {
+            Event::Closed(reason) => {
                 println!("closed: {reason}");
                 return Ok(());
             }
-            Some(event) => answer(&mut session, event).map_err(io::Error::other)?,
-            None => {}
+            event => answer(&mut client.session, event).map_err(io::Error::other)?,
         }
-    }
-}
-
-/// Writes what the session has to say; `true` if there was anything.
-fn write(stream: &mut TcpStream, session: &mut ServerSession) -> io::Result<bool> {
-    let mut written = false;
-    while let Some(octets) = session.poll_transmit(Instant::now()) {
-        stream.write_all(&octets)?;
-        written = true;
-    }
-    Ok(written)
-}
-
-/// Waits for octets, for the end of the stream, or for the deadline.
-fn wait(stream: &mut TcpStream, session: &mut ServerSession, input: &mut BytesMut) -> io::Result<Option<Event>> {
-    let wait = session.poll_timeout().map(|deadline| deadline.at.saturating_duration_since(Instant::now()));
-    if wait.is_some_and(|wait| wait.is_zero()) {
-        return Ok(session.handle_timeout(Instant::now()));
-    }
-    stream.set_read_timeout(wait)?;
-    let mut octets = [0; 16 * 1024];
-    match stream.read(&mut octets) {
-        Ok(0) => Ok(session.handle_eof()),
-        Ok(length) => {
-            input.extend_from_slice(&octets[..length]);
-            Ok(None)
-        }
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -7,13 +7,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use smtp_proto::server::{Event, ServerConfig, ServerSession};
 use smtp_proto::{EnhancedStatus, Extensions, NotAwaited, Reply, ReplyCode, Session as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout_at;
 
 const READY: Reply = Reply::without_status(ReplyCode::SERVICE_READY, "localhost ESMTP");
 const OK: Reply = Reply::new(ReplyCode::OK, EnhancedStatus::new(2, 0, 0), "OK");
@@ -49,8 +50,11 @@ pub(crate) async fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> i
         }
         let mut written = false;
         while let Some(octets) = session.poll_transmit(Instant::now()) {
-            stream.write_all(&octets).await?;
             written = true;
+            match timeout_at(deadline(&session), stream.write_all(&octets)).await {
+                Ok(done) => done?,
+                Err(_) => event = session.handle_timeout(Instant::now()),
+            }
         }
         if !written {
             event = wait(&mut stream, &mut session, &mut input).await?;
@@ -60,15 +64,16 @@ pub(crate) async fn serve(mut stream: TcpStream, config: Arc<ServerConfig>) -> i
 
 /// Waits for octets, for the end of the stream, or for the deadline, whichever comes first.
 async fn wait(stream: &mut TcpStream, session: &mut ServerSession, input: &mut BytesMut) -> io::Result<Option<Event>> {
-    let read = stream.read_buf(input);
-    let length = match session.poll_timeout() {
-        None => read.await?,
-        Some(deadline) => match tokio::time::timeout_at(deadline.at.into(), read).await {
-            Ok(length) => length?,
-            Err(_) => return Ok(session.handle_timeout(Instant::now())),
-        },
-    };
-    Ok(if length == 0 { session.handle_eof() } else { None })
+    match timeout_at(deadline(session), stream.read_buf(input)).await {
+        Ok(length) => Ok(if length? == 0 { session.handle_eof() } else { None }),
+        Err(_) => Ok(session.handle_timeout(Instant::now())),
+    }
+}
+
+/// When the session gives up waiting; where it does not, in a minute it is asked again.
+fn deadline(session: &ServerSession) -> tokio::time::Instant {
+    let deadline = session.poll_timeout().map(|deadline| deadline.at);
+    deadline.unwrap_or_else(|| Instant::now() + Duration::from_mins(1)).into()
 }
 
 fn answer(session: &mut ServerSession, event: &Event) -> Result<(), NotAwaited> {

@@ -1,6 +1,7 @@
 //! Well-formed values out of a fuzzer's octets, by the feature `arbitrary`.
 //!
-//! Each value can come: texts are drawn from the alphabet of their rule, and parsed like any other.
+//! Each kind of value can come. Texts are short and drawn from a few characters that their rule treats in different ways,
+//! and parsed like any other.
 
 use arbitrary::{Arbitrary, Error, Result, Unstructured};
 

@@ -180,12 +180,14 @@ impl ClientSession {
         Ok(())
     }
 
-    /// The handshake after [`Event::StartTls`] is done: all that was known of the server is forgotten and EHLO is said
-    /// again (RFC 3207 §4.2).
+    /// The handshake after [`Event::StartTls`] is done: all that was known of the server is forgotten, and so is what it
+    /// knew of us; EHLO is said again (RFC 3207 §4.2).
     pub fn tls_established(&mut self, tls: TlsFacts, now: Instant) {
         if matches!(self.state, State::Handshake) {
             self.tls = Some(Box::new(tls));
             self.extensions = Extensions::default();
+            self.authenticated = false;
+            self.stale = false;
             self.say_hello(now);
         }
     }

@@ -1,4 +1,4 @@
-//! What both engines have in common: the law of use, deadlines, and what is known of TLS.
+//! What both engines have in common: the law of use, which protocol is spoken, and deadlines.
 
 use std::fmt;
 use std::time::Instant;

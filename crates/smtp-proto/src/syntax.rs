@@ -70,6 +70,14 @@ pub(crate) fn must<'a, T>(
     }
 }
 
+/// A word in capitals; nothing of it where it is longer than the longest that is known.
+fn capitals_of<'a, const OCTETS: usize>(word: &[u8], room: &'a mut [u8; OCTETS]) -> &'a [u8] {
+    let Some(capitals) = room.get_mut(..word.len()) else { return b"" };
+    capitals.copy_from_slice(word);
+    capitals.make_ascii_uppercase();
+    capitals
+}
+
 /// Applies a rule to all of `input`.
 pub(crate) fn whole<'a, T>(input: &'a [u8], mut rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxError> {
     match rule(input) {

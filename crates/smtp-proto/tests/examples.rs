@@ -1,6 +1,7 @@
 //! The examples do what they say: each is run here, the servers and the client against each other.
 
 #![allow(clippy::unwrap_used, dead_code, reason = "tests; the examples' own main is not called")]
+#![allow(clippy::duplicate_mod, reason = "each example is a program of its own, with what they share")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

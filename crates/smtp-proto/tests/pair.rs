@@ -59,12 +59,11 @@ fn many_messages_cross_on_one_connection() {
         message(&["c@example.com", "none@example.com", "d@example.com"], b".\r\n..\r\n.x\r\n\r\n"),
         message(&["b@example.com"], b""),
     ];
-    for pipelining in [true, false] {
-        for starttls in [true, false] {
-            let offered = Extensions { pipelining, starttls, ..Conditions::default().offered };
-            let report = talk(&messages, &Conditions { offered, ..Conditions::default() });
-            assert_all_arrived(&messages, &report);
-        }
+    for switches in 0..8 {
+        let [pipelining, starttls, chunking] = [1, 2, 4].map(|switch| switches & switch != 0);
+        let offered = Extensions { pipelining, starttls, chunking, ..Conditions::default().offered };
+        let report = talk(&messages, &Conditions { offered, ..Conditions::default() });
+        assert_all_arrived(&messages, &report);
     }
 }
 
@@ -116,11 +115,26 @@ fn a_message_over_the_limit_is_refused_and_the_next_one_passes() {
         message(&["b@example.com"], &b"NOOP and more of it\r\n".repeat(100)),
         message(&["b@example.com"], b"short\r\n"),
     ];
-    let offered = Extensions { size: None, ..Conditions::default().offered };
-    let limits = Limits { message_octets: 1000, ..Limits::default() };
-    let report = talk(&messages, &Conditions { offered, limits, ..Conditions::default() });
-    assert_eq!(received(&report), accepted(&messages[1..]));
-    assert_eq!(report.client_closed, ClientClose::Quit);
+    for (chunking, chunk_octets) in [(false, 4096), (true, 4096), (true, 600)] {
+        let offered = Extensions { size: None, chunking, ..Conditions::default().offered };
+        let limits = Limits { message_octets: 1000, ..Limits::default() };
+        let report = talk(&messages, &Conditions { offered, limits, chunk_octets, ..Conditions::default() });
+        assert_eq!(received(&report), accepted(&messages[1..]), "{chunking} {chunk_octets}");
+        assert_eq!(report.client_closed, ClientClose::Quit);
+    }
+}
+
+/// RFC 3030 §3: octet for octet, and only where it is offered.
+#[test]
+fn binary_content_crosses_where_it_may() {
+    let messages = [message(&["b@example.com"], b"a\nb\rc\0\r"), message(&["b@example.com"], b"lines\r\n")];
+    for binary_mime in [true, false] {
+        let offered = Extensions { chunking: true, binary_mime, ..Conditions::default().offered };
+        let report = talk(&messages, &Conditions { offered, chunk_octets: 2, ..Conditions::default() });
+        let arriving = if binary_mime { &messages[..] } else { &messages[1..] };
+        assert_eq!(received(&report), accepted(arriving));
+        assert_eq!(report.client_closed, ClientClose::Quit);
+    }
 }
 
 fn any_message() -> impl Strategy<Value = Message> {
@@ -141,11 +155,11 @@ fn any_message() -> impl Strategy<Value = Message> {
 }
 
 fn any_conditions() -> impl Strategy<Value = Conditions> {
-    let offered = (any::<bool>(), any::<bool>(), any::<bool>());
+    let offered = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let link = (1..200usize, 0..5000u64, 1..400usize, 1..100usize);
     (any::<u64>(), link, offered, 40..2000usize).prop_map(|(seed, link, offered, output_octets)| {
         let (piece_octets_max, delay_max, window_octets, chunk_octets) = link;
-        let (pipelining, starttls, size) = offered;
+        let (pipelining, starttls, chunking, size) = offered;
         let all = Conditions::default();
         Conditions {
             seed,
@@ -154,7 +168,7 @@ fn any_conditions() -> impl Strategy<Value = Conditions> {
             window_octets,
             chunk_octets,
             lost: None,
-            offered: Extensions { pipelining, starttls, size: size.then_some(1_000_000), ..all.offered },
+            offered: Extensions { pipelining, starttls, chunking, size: size.then_some(1_000_000), ..all.offered },
             limits: Limits { output_octets, ..all.limits },
         }
     })
@@ -167,6 +181,17 @@ proptest! {
         conditions in any_conditions(),
     ) {
         assert_all_arrived(&messages, &talk(&messages, &conditions));
+    }
+
+    #[test]
+    fn every_octet_arrives_in_chunks_whatever_it_is(
+        contents in proptest::collection::vec("[\0\r\n.a\u{e9}]{0,40}", 1..4),
+        conditions in any_conditions(),
+    ) {
+        let messages: Vec<Message> =
+            contents.iter().map(|content| message(&["b@example.com"], content.as_bytes())).collect();
+        let offered = Extensions { chunking: true, binary_mime: true, ..conditions.offered };
+        assert_all_arrived(&messages, &talk(&messages, &Conditions { offered, ..conditions }));
     }
 
     /// Whatever is told as delivered has been accepted; of the rest, at most the message under way was accepted too.

@@ -80,11 +80,6 @@ impl ClientSession {
         Ok(())
     }
 
-    /// Whether the server knows who this is, by AUTH.
-    pub fn is_authenticated(&self) -> bool {
-        self.authenticated
-    }
-
     fn send_response(&mut self, response: &AuthResponse, now: Instant) {
         let mut line = BytesMut::new();
         response.encode(&mut line);

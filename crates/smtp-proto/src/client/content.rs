@@ -205,27 +205,21 @@ impl ClientSession {
     fn chunk_refused(&mut self, mut transaction: Box<Transaction>, unanswered: u32, reply: RemoteReply) -> Flow {
         transaction.refusal = Some((Stage::MailData, reply));
         transaction.unanswered_chunks = unanswered;
-        self.state = State::ChunksRefused(transaction);
-        self.chunks_swallowed()
+        self.swallow_replies(transaction)
     }
 
     /// A reply to a chunk behind the refused one: it can change nothing.
     pub(super) fn chunk_swallowed(&mut self, mut transaction: Box<Transaction>) -> Flow {
         transaction.unanswered_chunks = transaction.unanswered_chunks.saturating_sub(1);
-        self.state = State::ChunksRefused(transaction);
-        self.chunks_swallowed()
+        self.swallow_replies(transaction)
     }
 
-    fn chunks_swallowed(&mut self) -> Flow {
-        match std::mem::take(&mut self.state) {
-            State::ChunksRefused(transaction) if transaction.unanswered_chunks == 0 => {
-                self.transaction_over(transaction)
-            }
-            other => {
-                self.state = other;
-                Continue(())
-            }
+    fn swallow_replies(&mut self, transaction: Box<Transaction>) -> Flow {
+        if transaction.unanswered_chunks == 0 {
+            return self.transaction_over(transaction);
         }
+        self.state = State::ChunksRefused(transaction);
+        Continue(())
     }
 
     /// The end of the mail data was given.

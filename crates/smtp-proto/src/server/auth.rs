@@ -29,11 +29,6 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Whether AUTH has succeeded (235). STARTTLS puts an end to it (RFC 3207 §4.2).
-    pub fn is_authenticated(&self) -> bool {
-        self.authenticated
-    }
-
     pub(super) fn auth(&mut self, mechanism: Mechanism, initial: Option<Secret>) -> Flow {
         let refusal = match self.client.as_deref() {
             None => Some(replies::HELLO_FIRST),

@@ -7,7 +7,7 @@ use nom::sequence::{pair, preceded};
 use super::address::{domain, domain_name, forward_path, reverse_path, text};
 use super::auth::auth_arguments;
 use super::parameter::{mail_parameters, rcpt_parameters};
-use super::{Parsed, fail, must, whole};
+use super::{Parsed, capitals_of, fail, must, whole};
 use crate::command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
 use crate::domain::Domain;
 use crate::error::SyntaxReason;
@@ -19,16 +19,14 @@ pub(crate) fn without_trailing_space(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
+/// No verb that is known is longer.
+const VERB_OCTETS: usize = 8;
+
 /// Any of the commands, by its verb.
 pub(crate) fn command(input: &[u8]) -> Parsed<'_, Command> {
     let (verb, arguments) = input.split_at(input.iter().position(|&octet| octet == b' ').unwrap_or(input.len()));
-    let mut capitals = [0; 8];
-    let Some(capitals) = capitals.get_mut(..verb.len()) else {
-        return fail(input, SyntaxReason::UnknownCommand);
-    };
-    capitals.copy_from_slice(verb);
-    capitals.make_ascii_uppercase();
-    match &*capitals {
+    let mut capitals = [0; VERB_OCTETS];
+    match capitals_of(verb, &mut capitals) {
         b"MAIL" => mail_arguments.map(Command::Mail).parse(arguments),
         b"RCPT" => rcpt_arguments.map(Command::Rcpt).parse(arguments),
         b"BDAT" => bdat_arguments(arguments),

@@ -1,12 +1,12 @@
 //! Lines of the reply to EHLO (RFC 5321 §4.1.1.1), read leniently: what cannot be read is not offered.
 
-use super::parameter::decimal;
+use super::parameter::value::hold_interval;
+use super::parameter::{decimal, is_digits, whole_number};
 use super::timestamp::date_time_utc;
 use super::whole;
 use crate::auth::Mechanism;
 use crate::extension::{DeliverByOffer, FutureRelease, ReceiverLimits};
 use crate::limits::MECHANISMS;
-use crate::parameter::HoldInterval;
 
 /// The greatest number that a limit of RFC 9422 may have.
 pub(crate) const RECEIVER_LIMIT_MAX: u32 = 999_999;
@@ -84,17 +84,10 @@ fn is_limit_value(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(|octet| matches!(octet, 0x21..=0x3a | 0x3c..=0x7e))
 }
 
-/// `%x31-39 *DIGIT`, of at most so many digits, below 2^32.
-fn whole_number(digits: &[u8], most: usize) -> Option<u32> {
-    let is_number =
-        matches!(digits, [b'1'..=b'9', ..]) && digits.len() <= most && digits.iter().all(u8::is_ascii_digit);
-    if is_number { u32::try_from(decimal(digits)).ok() } else { None }
-}
-
 /// `max-future-release-interval SP max-future-release-date-time` (RFC 4865 §3): both, or nothing is offered.
 pub(crate) fn future_release(parameters: &[u8]) -> Option<FutureRelease> {
     let mut words = words(parameters);
-    let interval_max = whole_number(words.next()?, 9).and_then(HoldInterval::from_seconds)?;
+    let interval_max = hold_interval(words.next()?).ok()?;
     let until_max = whole(words.next()?, date_time_utc).ok()?;
     Some(FutureRelease { interval_max, until_max })
 }
@@ -102,7 +95,6 @@ pub(crate) fn future_release(parameters: &[u8]) -> Option<FutureRelease> {
 /// `deliverby-param = min-by-time *( ',' extension-token )`, where `min-by-time = [1*9DIGIT]` (RFC 2852 §2)
 pub(crate) fn deliver_by_offer(parameters: &[u8]) -> DeliverByOffer {
     let digits = parameters.split(|&octet| matches!(octet, b',' | b' ')).next().unwrap_or_default();
-    let is_number = (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-    let seconds_min = if is_number { u32::try_from(decimal(digits)).ok() } else { None };
+    let seconds_min = if is_digits(digits, 9) { u32::try_from(decimal(digits)).ok() } else { None };
     DeliverByOffer { seconds_min }
 }

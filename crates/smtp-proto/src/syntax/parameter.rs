@@ -5,7 +5,7 @@ use nom::bytes::complete::{tag, take_while1};
 use nom::combinator::{opt, recognize, verify};
 use nom::sequence::preceded;
 
-use super::{Failure, Parsed, must};
+use super::{Failure, Parsed, capitals_of, must};
 use crate::error::SyntaxReason;
 use crate::parameter::{Hold, MailParameters, RcptParameters};
 
@@ -80,14 +80,6 @@ fn put_rcpt_parameter(parameters: &mut RcptParameters, param: &EsmtpParam<'_>) -
 /// No keyword that is known is longer.
 const KEYWORD_OCTETS: usize = 11;
 
-/// The keyword in capitals; nothing of it where it is too long to be known.
-fn capitals_of<'a>(keyword: &[u8], room: &'a mut [u8; KEYWORD_OCTETS]) -> &'a [u8] {
-    let Some(capitals) = room.get_mut(..keyword.len()) else { return b"" };
-    capitals.copy_from_slice(keyword);
-    capitals.make_ascii_uppercase();
-    capitals
-}
-
 fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
     match place.replace(value) {
         None => Ok(()),
@@ -109,6 +101,17 @@ impl<'a> EsmtpParam<'a> {
             (None, false) => Ok(()),
         }
     }
+}
+
+/// `1*DIGIT`, of at most so many.
+pub(super) fn is_digits(octets: &[u8], most: usize) -> bool {
+    (1..=most).contains(&octets.len()) && octets.iter().all(u8::is_ascii_digit)
+}
+
+/// `%x31-39 *DIGIT`, of at most so many digits, below 2^32.
+pub(super) fn whole_number(digits: &[u8], most: usize) -> Option<u32> {
+    let is_number = digits.first() != Some(&b'0') && is_digits(digits, most);
+    if is_number { u32::try_from(decimal(digits)).ok() } else { None }
 }
 
 /// The number that the digits are, or the greatest there is.

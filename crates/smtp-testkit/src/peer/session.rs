@@ -138,7 +138,8 @@ impl Session<'_> {
         self.end_of_content().await
     }
 
-    /// AUTH, and a challenge that says nothing for each response that the script does not answer otherwise.
+    /// AUTH: unless the script answers otherwise, an initial response does, and a response to one challenge that says
+    /// nothing does too.
     async fn auth(&mut self, line: &str) -> Result<(), Ended> {
         let usual = if line.split(' ').count() > 2 { "235 2.7.0 welcome" } else { "334 " };
         let mut code = self.answer(Stage::Auth, None, usual).await?;

@@ -11,7 +11,8 @@ use smtp_proto::{
 
 use super::{Role, Shown};
 
-/// The server is under test; it is called mx.example.com and offers all that there is.
+/// The server is under test; it is called mx.example.com. A willing caller offers PIPELINING, SIZE, STARTTLS,
+/// ENHANCEDSTATUSCODES, 8BITMIME and SMTPUTF8; the rest is offered where the transcript says so.
 ///
 /// Answers: a reply (`550 5.1.1 No such user`), `hello` with what is offered (`hello PIPELINING SIZE=1000`), `begin` to let the mail
 /// data come, `challenge` with octets for AUTH; at any time: `refuse` and `close`, each with a reply.

@@ -2,7 +2,7 @@
 
 use super::super::address::{is_atext, text};
 use super::super::{Parsed, fail, xtext};
-use super::decimal;
+use super::{decimal, is_digits, whole_number};
 use crate::error::SyntaxReason;
 use crate::limits::{ENVELOPE_ID_OCTETS, ORIGINAL_RECIPIENT_OCTETS};
 use crate::parameter::{
@@ -16,10 +16,6 @@ const MALFORMED: SyntaxReason = SyntaxReason::ParameterValue;
 /// Applies a rule to the whole value. Wherever it is wrong, it is the value that is.
 pub(crate) fn whole<'a, T>(value: &'a [u8], rule: impl FnMut(&'a [u8]) -> Parsed<'a, T>) -> Result<T, SyntaxReason> {
     super::super::whole(value, rule).map_err(|_| MALFORMED)
-}
-
-fn is_digits(octets: &[u8], most: usize) -> bool {
-    (1..=most).contains(&octets.len()) && octets.iter().all(u8::is_ascii_digit)
 }
 
 /// `size-value = 1*20DIGIT` (RFC 1870 §4). What is over 2^64 - 1 is as good as that: no limit is above it.
@@ -96,12 +92,7 @@ pub(crate) fn auth(value: &[u8]) -> Result<AuthIdentity, SyntaxReason> {
 
 /// `future-release-integer = %x31-39 *8DIGIT` (RFC 4865 §3)
 pub(crate) fn hold_interval(value: &[u8]) -> Result<HoldInterval, SyntaxReason> {
-    match value {
-        [b'1'..=b'9', ..] if is_digits(value, 9) => {
-            u32::try_from(decimal(value)).ok().and_then(HoldInterval::from_seconds).ok_or(MALFORMED)
-        }
-        _ => Err(MALFORMED),
-    }
+    whole_number(value, 9).and_then(HoldInterval::from_seconds).ok_or(MALFORMED)
 }
 
 /// `by-value = by-time ";" by-mode [by-trace]`, where `by-time = ["-" / "+"] 1*9DIGIT` (RFC 2852 §4)
