@@ -1,14 +1,18 @@
 //! `cargo xtask bench`: how fast, beside the leanest peer and beside ourselves.
 
+mod dovecot;
+mod guesses;
 mod idle;
 mod measure;
 mod ours_peer;
 mod peers;
 mod phases;
 mod postfix;
+mod secure;
 mod server;
 mod size;
 mod source;
+mod submission;
 mod table;
 
 pub(crate) use measure::ProcessTree;
@@ -27,6 +31,8 @@ pub(crate) enum Bench {
     Peers(peers::Arguments),
     /// The whole server with a long queue
     Size(size::Arguments),
+    /// The mail of others while somebody guesses passwords
+    Guesses(guesses::Arguments),
     /// The queue: commits, leases, settlements (criterion)
     Queue,
     /// Parsing and mail data (criterion)
@@ -41,6 +47,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Peers(arguments) => peers::run(arguments),
         Bench::Size(arguments) => size::run(arguments),
+        Bench::Guesses(arguments) => guesses::run(arguments),
         Bench::Queue => criterion("smtp-queue"),
         Bench::Proto => criterion("smtp-proto"),
     }

@@ -3,15 +3,18 @@
 //! It speaks SMTP by hand and not by our own engines, so that a measurement or a torture run does not share
 //! its mistakes with the server that it looks at.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// The most that one answer may take.
 const ANSWER_MAX: Duration = Duration::from_mins(1);
@@ -116,8 +119,8 @@ pub(crate) struct Message<'a> {
 
 /// One connection, after its EHLO.
 #[derive(Debug)]
-pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Client<S = TcpStream> {
+    stream: BufReader<S>,
     line: Vec<u8>,
 }
 
@@ -127,14 +130,58 @@ impl Client {
     /// # Errors
     /// When the server is not there, or does not greet.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await;
+        Self::connect_from(Ipv4Addr::UNSPECIFIED, address).await
+    }
+
+    /// The same, from one of this machine's addresses.
+    ///
+    /// # Errors
+    /// When the server is not there, or does not greet.
+    pub(crate) async fn connect_from(own: Ipv4Addr, address: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddrV4::new(own, 0).into())?;
+        let stream = socket.connect(address).await;
         let stream = stream.with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         let mut client = Self { stream: BufReader::new(stream), line: Vec::new() };
         client.expect(220).await?;
-        client.write(b"EHLO client.test\r\n").await?;
-        client.expect(250).await?;
+        client.hello().await?;
         Ok(client)
+    }
+
+    /// STARTTLS, the handshake, and EHLO once more (RFC 3207).
+    ///
+    /// # Errors
+    /// When the server does not offer it, or the handshake fails.
+    pub(crate) async fn start_tls(mut self, tls: &Tls) -> Result<Client<TlsStream<TcpStream>>> {
+        self.command("STARTTLS\r\n", 220).await?;
+        let stream = tls.connector.connect(tls.name.clone(), self.stream.into_inner()).await;
+        let stream = stream.context("the handshake failed")?;
+        let mut client = Client { stream: BufReader::new(stream), line: self.line };
+        client.hello().await?;
+        Ok(client)
+    }
+}
+
+/// What a client of TLS needs.
+#[derive(Clone)]
+pub(crate) struct Tls {
+    pub(crate) connector: TlsConnector,
+    pub(crate) name: ServerName<'static>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    async fn hello(&mut self) -> Result<()> {
+        self.command("EHLO client.test\r\n", 250).await
+    }
+
+    /// Says something, and waits for the reply with that code.
+    ///
+    /// # Errors
+    /// When the connection ends, or the code is another.
+    pub(crate) async fn command(&mut self, command: &str, code: u16) -> Result<()> {
+        self.write(command.as_bytes()).await?;
+        self.expect(code).await
     }
 
     /// Sends one message and returns how long the answer to its final dot took.
@@ -166,12 +213,14 @@ impl Client {
     /// # Errors
     /// When the connection has ended before.
     pub(crate) async fn quit(mut self) -> Result<()> {
-        self.write(b"QUIT\r\n").await?;
-        self.expect(221).await
+        self.command("QUIT\r\n", 221).await
     }
 
     async fn write(&mut self, octets: &[u8]) -> Result<()> {
-        Ok(self.stream.get_mut().write_all(octets).await?)
+        let stream = self.stream.get_mut();
+        stream.write_all(octets).await?;
+        // TLS keeps a record until it is told.
+        Ok(stream.flush().await?)
     }
 
     async fn expect(&mut self, code: u16) -> Result<()> {

@@ -1,9 +1,11 @@
 //! Our release build, with a configuration that gives it the same job.
 
+use std::fs;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::secure::{LOGIN, Secure};
 use super::server::Place;
 use crate::{ours, process};
 
@@ -12,7 +14,11 @@ use crate::{ours, process};
 /// # Errors
 /// When it was not built.
 pub(super) fn start(place: &Place) -> Result<(Child, Command)> {
-    ours::write_configuration(&place.path(""), place.address, place.sink, "")?;
+    let secure_port = place.secure.as_ref().map(secure_port).unwrap_or_default();
+    ours::write_configuration(&place.path(""), place.address, place.sink, &secure_port)?;
+    if let Some(secure) = &place.secure {
+        fs::write(place.path("users.toml"), format!("[{LOGIN}]\npassword = \"{}\"\n", secure.password_hash))?;
+    }
     let child = Command::new(process::workspace().join("target/release/smtp-server"))
         .arg("--config")
         .arg(place.path(ours::CONFIGURATION))
@@ -24,4 +30,15 @@ pub(super) fn start(place: &Place) -> Result<(Child, Command)> {
     let mut stop = Command::new("kill");
     stop.arg("-TERM").arg(child.id().to_string());
     Ok((child, stop))
+}
+
+/// One more listener, with TLS and log-in.
+fn secure_port(secure: &Secure) -> String {
+    format!(
+        "[tls]\ncertificates = [{{ chain = \"{}\", key = \"{}\" }}]\n\
+         [[listener]]\nservice = \"submission\"\naddresses = [\"{}\"]\ntls = \"starttls\"\n",
+        secure.certificate.display(),
+        secure.key.display(),
+        secure.address
+    )
 }

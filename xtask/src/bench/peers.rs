@@ -24,6 +24,12 @@ pub(crate) struct Arguments {
     /// Idle sessions
     #[arg(long, default_value_t = 5_000)]
     idle_sessions: usize,
+    /// Connections that make a handshake
+    #[arg(long, default_value_t = 4_000)]
+    handshakes: usize,
+    /// Connections that log in
+    #[arg(long, default_value_t = 400)]
+    logins: usize,
     /// How often each phase is run; the table has the middle one
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -55,6 +61,8 @@ async fn measure(arguments: &Arguments) -> Result<Figures> {
         messages: arguments.messages,
         large_messages: arguments.large_messages,
         idle_sessions: arguments.idle_sessions,
+        handshakes: arguments.handshakes,
+        logins: arguments.logins,
     };
     let ground = Ground::new()?;
     let mut figures = Figures::default();

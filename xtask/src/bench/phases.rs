@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use super::idle;
 use super::server::{LOCAL_RECIPIENT, Peer, RELAYED_RECIPIENT, Running};
 use super::source::{self, Sink, Source};
+use super::submission::{self, Visit};
 use super::table::Measure;
 use crate::ground::Ground;
 use crate::load::{self, Load, count};
@@ -27,6 +28,8 @@ pub(super) struct Amounts {
     pub(super) messages: usize,
     pub(super) large_messages: usize,
     pub(super) idle_sessions: usize,
+    pub(super) handshakes: usize,
+    pub(super) logins: usize,
 }
 
 /// One job and what it measures.
@@ -46,13 +49,26 @@ pub(super) enum Phase {
     Large,
     /// Sessions that wait
     Idle,
+    /// Connections that each make a handshake
+    Handshakes,
+    /// Connections that each log in
+    Logins,
 }
 
 type Measured = Vec<(Measure, f64)>;
 
 impl Phase {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Many, Self::One, Self::Relay, Self::Latency, Self::Pipelining, Self::Large, Self::Idle];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Many,
+        Self::One,
+        Self::Relay,
+        Self::Latency,
+        Self::Pipelining,
+        Self::Large,
+        Self::Idle,
+        Self::Handshakes,
+        Self::Logins,
+    ];
 
     /// Starts the server, does the job, stops the server.
     ///
@@ -60,7 +76,8 @@ impl Phase {
     /// When the server does not start, refuses something, or is not done in time.
     pub(super) async fn run(self, peer: Peer, ground: &Ground, amounts: Amounts) -> Result<Measured> {
         let sink = Sink::start()?;
-        let server = peer.start(ground, sink.address()).await?;
+        let secure = matches!(self, Self::Handshakes | Self::Logins);
+        let server = peer.start(ground, sink.address(), secure).await?;
         let job = async {
             match self {
                 Self::Many => many(&server, amounts.messages).await,
@@ -70,6 +87,8 @@ impl Phase {
                 Self::Pipelining => pipelining(&server, amounts.messages).await,
                 Self::Large => large(&server, amounts.large_messages).await,
                 Self::Idle => idle(&server, peer, amounts.idle_sessions).await,
+                Self::Handshakes => handshakes(&server, amounts.handshakes).await,
+                Self::Logins => logins(&server, amounts.logins).await,
             }
         };
         let done = tokio::time::timeout(PHASE_MAX, job).await;
@@ -157,6 +176,18 @@ async fn idle(server: &Running, peer: Peer, sessions: usize) -> Result<Measured>
     let octets = after.saturating_sub(before);
     let kibibytes = count(usize::try_from(octets)?) / 1024.0;
     Ok(vec![(Measure::IdleSession, kibibytes / count(sessions))])
+}
+
+async fn handshakes(server: &Running, handshakes: usize) -> Result<Measured> {
+    let before = server.processes().cpu()?;
+    let time = submission::connect(server.secure()?, SESSIONS, handshakes, Visit::Greet).await?;
+    let cpu = server.processes().cpu()?.saturating_sub(before);
+    Ok(vec![(Measure::Handshakes, rate(handshakes, time)), (Measure::HandshakeCpu, milliseconds_each(cpu, handshakes))])
+}
+
+async fn logins(server: &Running, logins: usize) -> Result<Measured> {
+    let time = submission::connect(server.secure()?, SESSIONS, logins, Visit::LogIn).await?;
+    Ok(vec![(Measure::Logins, rate(logins, time))])
 }
 
 fn small<'a>(server: &Running, messages: usize, recipient: &'a str, many_per_connection: bool) -> Source<'a> {

@@ -1,12 +1,15 @@
 //! Debian's Postfix as installed, in a configuration and queue folder of its own.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
+use super::dovecot::Dovecot;
+use super::secure::Secure;
 use super::server::Place;
 use crate::process;
 
@@ -15,11 +18,11 @@ const MAILBOX_OWNER: u32 = 65_534;
 /// What Debian copies for the processes that run below the queue folder.
 const FILES_OF_CHROOT: &[&str] = &["localtime", "services", "resolv.conf", "hosts", "host.conf", "nsswitch.conf"];
 
-/// Starts it; the command returned stops it.
+/// Starts it, and who it asks for passwords; the command returned stops it.
 ///
 /// # Errors
 /// When Postfix is not installed, or we are not root.
-pub(super) fn start(place: &Place) -> Result<(Child, Command)> {
+pub(super) fn start(place: &Place) -> Result<(Child, Command, Option<Dovecot>)> {
     let configuration = place.make("etc")?;
     let queue = place.make("queue")?;
     let data = place.make("data")?;
@@ -52,9 +55,34 @@ pub(super) fn start(place: &Place) -> Result<(Child, Command)> {
     )?;
     listen_on(&configuration, place)?;
     let log = place.log()?;
+    let passwords =
+        place.secure.as_ref().map(|secure| secure_port(place, &configuration, &queue, secure)).transpose()?;
     let mut start = postfix(&configuration, "start-fg");
     let child = start.stdin(Stdio::null()).stdout(log).stderr(Stdio::null()).spawn();
-    Ok((child.context("cannot start postfix")?, postfix(&configuration, "stop")))
+    Ok((child.context("cannot start postfix")?, postfix(&configuration, "stop"), passwords))
+}
+
+/// One more port, with TLS and log-in, as in Debian's example for submission.
+fn secure_port(place: &Place, configuration: &Path, queue: &Path, secure: &Secure) -> Result<Dovecot> {
+    set(
+        configuration,
+        &[
+            ("smtpd_tls_cert_file", secure.certificate.display().to_string()),
+            ("smtpd_tls_key_file", secure.key.display().to_string()),
+            ("smtpd_sasl_type", "dovecot".into()),
+            ("smtpd_sasl_path", "private/auth".into()),
+        ],
+    )?;
+    let mut master = fs::OpenOptions::new().append(true).open(configuration.join("master.cf"))?;
+    writeln!(
+        master,
+        "{} inet n - y - - smtpd\n  -o smtpd_tls_security_level=encrypt\n  -o smtpd_sasl_auth_enable=yes",
+        secure.address
+    )?;
+    let private = queue.join("private");
+    fs::create_dir_all(&private)?;
+    chown(&private, Some(postfix_user()?), None)?;
+    Dovecot::start(place, &private.join("auth"), &secure.password_hash)
 }
 
 fn postfix(configuration: &Path, act: &str) -> Command {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::dovecot::Dovecot;
 use super::measure::ProcessTree;
+use super::secure::Secure;
 use crate::ground::Ground;
 use crate::load::Client;
 
@@ -38,17 +40,21 @@ impl Peer {
         }
     }
 
-    /// Starts it in a fresh folder, relaying what is not local to `sink`.
+    /// Starts it in a fresh folder, relaying what is not local to `sink`; with another port for TLS and log-in where the job is
+    /// `secure`.
     ///
     /// # Errors
     /// When it does not greet in time; what it said is in the text.
-    pub(crate) async fn start(self, ground: &Ground, sink: SocketAddr) -> Result<Running> {
-        let place = Place::new(ground, sink)?;
-        let (child, stop) = match self {
+    pub(crate) async fn start(self, ground: &Ground, sink: SocketAddr, secure: bool) -> Result<Running> {
+        let place = Place::new(ground, sink, secure)?;
+        let (child, stop, passwords) = match self {
             Self::Postfix => super::postfix::start(&place)?,
-            Self::Ours => super::ours_peer::start(&place)?,
+            Self::Ours => {
+                let (child, stop) = super::ours_peer::start(&place)?;
+                (child, stop, None)
+            }
         };
-        let mut running = Running { place, child, stop };
+        let mut running = Running { place, child, stop, _passwords: passwords };
         running.wait_for_greeting().await.with_context(|| format!("{} does not start", self.name()))?;
         Ok(running)
     }
@@ -60,11 +66,14 @@ pub(crate) struct Place {
     folder: PathBuf,
     pub(crate) address: SocketAddr,
     pub(crate) sink: SocketAddr,
+    pub(super) secure: Option<Secure>,
 }
 
 impl Place {
-    fn new(ground: &Ground, sink: SocketAddr) -> Result<Self> {
-        Ok(Self { folder: ground.take()?, address: free_address()?, sink })
+    fn new(ground: &Ground, sink: SocketAddr, secure: bool) -> Result<Self> {
+        let folder = ground.take()?;
+        let secure = secure.then(|| Secure::new(&folder)).transpose()?;
+        Ok(Self { folder, address: free_address()?, sink, secure })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -105,9 +114,19 @@ pub(crate) struct Running {
     place: Place,
     child: Child,
     stop: Command,
+    /// Who is asked for passwords, where that is another program; stopped after the server.
+    _passwords: Option<Dovecot>,
 }
 
 impl Running {
+    /// What it offers under TLS.
+    ///
+    /// # Errors
+    /// When it was not started for that.
+    pub(super) fn secure(&self) -> Result<&Secure> {
+        self.place.secure.as_ref().context("the server was started without TLS")
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.place.address
     }

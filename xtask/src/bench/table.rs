@@ -23,6 +23,9 @@ pub(super) enum Measure {
     LargeRate,
     LargeMemory,
     IdleSession,
+    Handshakes,
+    HandshakeCpu,
+    Logins,
 }
 
 /// Whether more is better, and the ratio between ours and Postfix's that must be met.
@@ -64,6 +67,9 @@ const ROWS: &[Row] = &[
     row(Measure::ManyMemory, "peak memory, 4 KB messages", "MiB", Target::Shown),
     row(Measure::LargeMemory, "peak memory, 5 MB messages", "MiB", Target::Shown),
     row(Measure::IdleSession, "an idle session", "KiB", Target::AtMost(6.0)),
+    row(Measure::Handshakes, "STARTTLS", "handshakes/s", Target::Times(3.0)),
+    row(Measure::HandshakeCpu, "STARTTLS: CPU", "ms/handshake", Target::Part(1.0 / 3.0)),
+    row(Measure::Logins, "AUTH by argon2id", "log-ins/s", Target::Times(1.0)),
 ];
 
 /// The figures of all rounds.
