@@ -17,17 +17,31 @@ const BLIND: [&str; 2] = ["Bcc", "Resent-Bcc"];
 const ENCODED_TEXT_MAX: usize = 75 - "=?UTF-8?Q??=".len();
 
 /// The header block of a submitted message as it goes on: `Date` and `Message-ID` on top where they are missing, so that
-/// there is one of each (RFC 6409 §8.2, §8.3), and without `Bcc`, which is for the submitting side alone.
-pub fn completed(header: &HeaderBlock, id: MessageId, hostname: &str, now: SystemTime) -> HeaderBlock {
-    let missing = missing_fields(header, id, hostname, now);
+/// there is one of each (RFC 6409 §8.2, §8.3), `Sender` where there is one to be named and none is (§8.1), and without `Bcc`,
+/// which is for the submitting side alone.
+pub fn completed(
+    header: &HeaderBlock,
+    id: MessageId,
+    hostname: &str,
+    sender: Option<&Mailbox>,
+    now: SystemTime,
+) -> HeaderBlock {
+    let missing = missing_fields(header, id, hostname, sender, now);
     let open = BLIND.iter().fold(header.clone(), |header, name| header.without(name));
     if missing.is_empty() { open } else { open.with_on_top(missing.as_bytes()) }
 }
 
-fn missing_fields(header: &HeaderBlock, id: MessageId, hostname: &str, now: SystemTime) -> String {
+fn missing_fields(
+    header: &HeaderBlock,
+    id: MessageId,
+    hostname: &str,
+    sender: Option<&Mailbox>,
+    now: SystemTime,
+) -> String {
     let date = header.find("Date").is_none().then(|| format!("Date: {}\r\n", date_time(now)));
     let message_id = header.find("Message-ID").is_none().then(|| format!("Message-ID: <{id}@{hostname}>\r\n"));
-    date.into_iter().chain(message_id).collect()
+    let sender = sender.filter(|_| header.find("Sender").is_none()).map(|address| format!("Sender: {address}\r\n"));
+    date.into_iter().chain(sender).chain(message_id).collect()
 }
 
 /// The `From` field of a program that has written none, with its CRLF: the address, and the name of the person where there
@@ -80,7 +94,7 @@ mod tests {
     fn complete(header: &'static str) -> String {
         let id = "0123456789ABC".parse().unwrap();
         let header = HeaderBlock::from_bytes(header.into());
-        let completed = completed(&header, id, "mx.example.org", SystemTime::UNIX_EPOCH);
+        let completed = completed(&header, id, "mx.example.org", None, SystemTime::UNIX_EPOCH);
         String::from_utf8(completed.into_bytes().to_vec()).unwrap()
     }
 
@@ -95,6 +109,20 @@ mod tests {
             ("Date: x\r\nMessage-Id: y\r\n\r\n", String::new()),
         ] {
             assert_eq!(complete(header), format!("{added}{header}"), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_named_where_none_is() {
+        let sender: Mailbox = "alice@example.org".parse().unwrap();
+        for (header, expected) in [
+            ("Date: x\r\nMessage-ID: y\r\n\r\n", "Sender: alice@example.org\r\nDate: x\r\nMessage-ID: y\r\n\r\n"),
+            ("SENDER: z\r\nDate: x\r\nMessage-ID: y\r\n\r\n", "SENDER: z\r\nDate: x\r\nMessage-ID: y\r\n\r\n"),
+        ] {
+            let block = HeaderBlock::from_bytes(header.into());
+            let id = "0123456789ABC".parse().unwrap();
+            let completed = completed(&block, id, "mx.example.org", Some(&sender), SystemTime::UNIX_EPOCH);
+            assert_eq!(completed.as_bytes(), expected);
         }
     }
 

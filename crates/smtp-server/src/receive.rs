@@ -5,6 +5,7 @@
 
 mod arrival;
 mod auth;
+mod author;
 mod connection;
 mod handshake;
 mod offer;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nix::unistd::{Uid, User};
 use smtp_policy::LocalUserFacts;
-use smtp_proto::{EnhancedStatus, Reply, ReplyCode, ReversePath};
+use smtp_proto::{EnhancedStatus, Mailbox, Reply, ReplyCode, ReversePath};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 
@@ -38,7 +38,12 @@ impl Submitter {
     pub(crate) async fn find(uid: u32) -> Self {
         let named = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten());
         let named = named.await.ok().flatten();
-        Self { uid, name: named.map_or_else(|| uid.to_string(), |user| user.name).into() }
+        Self::new(uid, &named.map_or_else(|| uid.to_string(), |user| user.name))
+    }
+
+    /// A user of that number and name.
+    pub(crate) fn new(uid: u32, name: &str) -> Self {
+        Self { uid, name: name.into() }
     }
 
     /// Whether this user may send under that path.
@@ -52,6 +57,11 @@ impl Submitter {
             return Err(NOT_YOURS.with_text(text).unwrap_or(NOT_YOURS));
         }
         Ok(())
+    }
+
+    /// The address of this user, where the name can be one.
+    pub(crate) fn address(&self, config: &Config) -> Option<Mailbox> {
+        format!("{}@{}", self.name, config.submit.domain).parse().ok()
     }
 
     /// What this user may send.

@@ -7,13 +7,14 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use smtp_mail::header::{HeaderBlock, HeaderSplitter};
 use smtp_mail::trace::{self, Received};
-use smtp_mail::{MessageId, address_list, submission};
+use smtp_mail::{MessageId, submission};
 use smtp_policy::recipients::Target;
 use smtp_policy::{Facts, LoginState};
 use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, MailParameters, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
 use super::auth::LoggedIn;
+use super::author::{self, Submitting};
 use super::{Endpoint, replies};
 use crate::allowance::{Allowance, Counted};
 use crate::config::Config;
@@ -30,6 +31,8 @@ pub(super) struct Transaction {
     facts: Facts,
     /// Who has logged in.
     login: Option<LoggedIn>,
+    /// The user, where it is a program of this machine.
+    submitter: Option<Submitter>,
     allowance: Option<Allowance>,
     mail: Mail,
     draft: Draft,
@@ -105,8 +108,17 @@ impl Transaction {
         match draft {
             Ok(draft) => {
                 let header = HeaderSplitter::new(config.limits.header_octets);
-                let login = sender.login.cloned();
-                Ok(Self { config, facts, login, allowance, mail, draft, header, recipients: Recipients::default() })
+                Ok(Self {
+                    config,
+                    facts,
+                    login: sender.login.cloned(),
+                    submitter: sender.submitter.cloned(),
+                    allowance,
+                    mail,
+                    draft,
+                    header,
+                    recipients: Recipients::default(),
+                })
             }
             Err(reply) => Err(Refused { reply, reverse_path: mail.reverse_path }),
         }
@@ -211,7 +223,7 @@ impl Transaction {
             return Err(replies::TOO_MANY_HOPS);
         }
         if let Some(login) = &self.login
-            && !sends_as_itself(login, &self.config, block)
+            && !author::sends_as_itself(login, &self.config, block)
         {
             return Err(replies::NOT_YOUR_FROM);
         }
@@ -248,9 +260,19 @@ impl Transaction {
             recipient: self.recipients.only(),
             at: received_at,
         };
-        let submitted = (endpoint.service == Service::Submission)
-            .then(|| submission::completed(block, id, &self.config.hostname, received_at));
+        let submitted = (endpoint.service == Service::Submission).then(|| {
+            let sender = self.owed_sender(block, &incoming.facts);
+            submission::completed(block, id, &self.config.hostname, sender.as_ref(), received_at)
+        });
         submitted.as_ref().unwrap_or(block).with_on_top(&received.to_field()).into_bytes()
+    }
+
+    /// The address for a `Sender` field. One that only SMTPUTF8 could carry is put into no header that does without.
+    fn owed_sender(&self, block: &HeaderBlock, facts: &ContentFacts) -> Option<Mailbox> {
+        let login = self.login.as_ref().map(Submitting::Login);
+        let submitting = login.or_else(|| self.submitter.as_ref().map(Submitting::Program))?;
+        let owed = author::owed_sender(submitting, &self.config, &self.mail.reverse_path, block);
+        owed.filter(|owed| owed.is_ascii() || facts.eight_bit_header)
     }
 }
 
@@ -282,18 +304,6 @@ impl Recipients {
             self.deliveries.add(target, named);
         }
     }
-}
-
-/// Whether every address in From is one that the user may send under (RFC 6409 §6.1). A field that cannot be read could be read by others.
-fn sends_as_itself(login: &LoggedIn, config: &Config, block: &HeaderBlock) -> bool {
-    block.named("From").all(|field| {
-        address_list::parse(field.value()).is_ok_and(|addresses| {
-            addresses.into_iter().all(|address| {
-                let mailbox = address.domain.and_then(|domain| Mailbox::new(address.local_part, domain).ok());
-                mailbox.is_some_and(|mailbox| login.permits(config, &ReversePath::Mailbox(mailbox)))
-            })
-        })
-    })
 }
 
 /// What the client has asked for on the way, as MAIL has it; `None`: nothing.

@@ -71,6 +71,37 @@ async fn who_has_logged_in_sends_to_anywhere_under_the_own_address_only() {
     house.stop().await;
 }
 
+/// RFC 5322 §3.6.2; and never for mail of others, whose header is theirs.
+#[tokio::test]
+async fn whose_message_has_several_authors_is_named_as_its_sender() {
+    let mut house = house(false).await;
+    let content = "From: alice@example.org, Al <alice+list@example.org>\r\nSubject: x\r\n\r\nx\r\n";
+    let (mut session, _) = submission(&house).await;
+    session.ask(&plain("\0alice\0wonderland")).await;
+    for (path, sender) in [("alice+list@example.org", "alice+list@example.org"), ("", "alice@example.org")] {
+        let reply = session.send(path, &["bob@example.org"], content).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        house.attempt("bob@example.org", AttemptResult::Delivered).await;
+        let mail = house.maildir("bob").pop().unwrap();
+        assert_eq!(mail.matches(&format!("\r\nSender: {sender}\r\n")).count(), 1, "{mail}");
+        assert_eq!(mail.matches("\r\nSender: ").count(), 1, "{mail}");
+    }
+    for (path, content) in [
+        ("alice@example.org", format!("Sender: alice@example.org\r\n{content}")),
+        ("alice@example.org", "From: alice@example.org\r\n\r\nx\r\n".to_owned()),
+    ] {
+        assert!(session.send(path, &["bob@example.org"], &content).await.starts_with("250 "));
+        house.attempt("bob@example.org", AttemptResult::Delivered).await;
+        let mail = house.maildir("bob").pop().unwrap();
+        assert_eq!(mail.matches("\r\nSender: ").count(), content.matches("Sender: ").count(), "{mail}");
+    }
+    assert!(house.send("a@example.net", &["bob@example.org"], content).await.starts_with("250 "));
+    house.attempt("bob@example.org", AttemptResult::Delivered).await;
+    let mail = house.maildir("bob").pop().unwrap();
+    assert!(!mail.contains("\r\nSender: "), "{mail}");
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn nobody_logs_in_without_tls_or_where_mail_of_others_comes_in() {
     let mut house = house(true).await;

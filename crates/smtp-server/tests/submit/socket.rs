@@ -39,6 +39,26 @@ async fn a_program_sends_and_is_known_by_its_user() {
     house.stop().await;
 }
 
+/// RFC 5322 §3.6.2. Who may send under any address is not named beside the one author.
+#[tokio::test]
+async fn a_program_whose_message_has_several_authors_is_named_as_its_sender() {
+    let mut house = House::start("").await;
+    let mut dialogue = connect(&house).await;
+    for (from, sender) in [
+        ("a@example.com, b@example.com", "\r\nSender: bob@example.org\r\n"),
+        ("a@example.com", "\r\nFrom: a@example.com\r\n"),
+    ] {
+        let content = format!("From: {from}\r\nSubject: x\r\n\r\nx\r\n");
+        let reply = dialogue.send("bob@example.org", &["alice@example.org"], &content).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        house.attempt("alice@example.org", AttemptResult::Delivered).await;
+        let message = house.maildir("alice").pop().unwrap();
+        assert!(message.contains(sender), "{message}");
+        assert_eq!(message.contains("\r\nSender: "), from.contains(','), "{message}");
+    }
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn a_program_may_send_to_anywhere_though_nobody_else_may() {
     let mut house = House::start("").await;
