@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use crate::auth::{Mechanism, Secret};
 use crate::domain::Domain;
 use crate::error::{SyntaxError, SyntaxReason};
+use crate::limits::Limits;
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::path::{ForwardPath, ReversePath};
 use crate::syntax;
@@ -65,6 +66,14 @@ impl Command {
     /// What is wrong and where; [`SyntaxError::reply`] is the answer to it.
     pub fn parse(line: &[u8]) -> Result<Self, SyntaxError> {
         syntax::whole(syntax::command::without_trailing_space(line), syntax::command::command)
+    }
+
+    /// The same, and as lenient as these limits say.
+    pub(crate) fn parse_within(line: &[u8], limits: &Limits) -> Result<Self, SyntaxError> {
+        Self::parse(line).or_else(|error| match syntax::command::without_space_before_path(line) {
+            Some(line) if limits.space_before_path => Self::parse(&line),
+            _ => Err(error),
+        })
     }
 
     /// Writes the command line, without CRLF. [`Command::parse`] gives the same command back.

@@ -41,6 +41,9 @@ pub struct Limits {
     /// MAIL commands of a session, whatever becomes of them: what MAILMAX tells (RFC 9422 §4.1). At the one behind it
     /// the server closes the session.
     pub transactions_per_session: u32,
+    /// Take `MAIL FROM: <…>` and `RCPT TO: <…>`, with one space, for what they are meant to be. RFC 5321 §3.3 permits no space
+    /// there; Outlook writes it when it submits. The default is `false`.
+    pub space_before_path: bool,
     /// Octets of output that may wait before no more input is taken.
     pub output_octets: usize,
     /// Octets of one reply of a server, all its lines together.
@@ -59,6 +62,7 @@ impl Default for Limits {
             errors_per_session: 20,
             idle_commands_per_message: 100,
             transactions_per_session: 10_000,
+            space_before_path: false,
             output_octets: 64 * 1024,
             reply_octets: 16 * 1024,
             reply_lines: 128,

@@ -60,6 +60,8 @@ impl Endpoint {
             errors_per_session: config.limits.errors_per_session,
             idle_commands_per_message: config.limits.idle_commands_per_message,
             transactions_per_session: config.limits.transactions_per_session,
+            // People cannot mend their Outlook; servers can be expected to know the grammar.
+            space_before_path: service == Service::Submission,
             ..Limits::default()
         };
         let timeouts = ServerTimeouts {

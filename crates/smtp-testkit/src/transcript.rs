@@ -214,6 +214,7 @@ fn set_limit(limits: &mut Limits, words: &str) -> Option<()> {
         "errors_per_session" => limits.errors_per_session = value,
         "idle_commands_per_message" => limits.idle_commands_per_message = value,
         "transactions_per_session" => limits.transactions_per_session = value,
+        "space_before_path" => limits.space_before_path = value == 1,
         "output_octets" => limits.output_octets = size,
         "reply_octets" => limits.reply_octets = size,
         "reply_lines" => limits.reply_lines = size,

@@ -160,10 +160,12 @@ impl ServerSession {
         }
         let Some(line) = self.lines.cut(input, octets_max) else { return Break(None) };
         let parsed = match line {
-            Line::Whole(octets) => Command::parse(&input[..octets]).map_err(|error| match &input[..octets] {
-                line if is_bdat(line) => Mistake::Chunk(error.reply()),
-                _ => Mistake::Syntax(error),
-            }),
+            Line::Whole(octets) => {
+                Command::parse_within(&input[..octets], limits).map_err(|error| match &input[..octets] {
+                    line if is_bdat(line) => Mistake::Chunk(error.reply()),
+                    _ => Mistake::Syntax(error),
+                })
+            }
             Line::BareLf(octets) if is_bdat(&input[..octets]) => Err(Mistake::Chunk(replies::BARE_LF)),
             Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
             Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),

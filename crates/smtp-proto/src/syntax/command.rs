@@ -19,6 +19,15 @@ pub(crate) fn without_trailing_space(line: &[u8]) -> &[u8] {
     &line[..end]
 }
 
+/// `MAIL FROM: <` or `RCPT TO: <` without the space, where the line begins so.
+pub(crate) fn without_space_before_path(line: &[u8]) -> Option<Vec<u8>> {
+    let starts = [&b"MAIL FROM:"[..], b"RCPT TO:"];
+    let begins = |start: &&[u8]| line.get(..start.len()).is_some_and(|octets| octets.eq_ignore_ascii_case(start));
+    let start = starts.into_iter().find(begins)?;
+    let path = line[start.len()..].strip_prefix(b" ")?;
+    path.starts_with(b"<").then(|| [start, path].concat())
+}
+
 /// No verb that is known is longer.
 const VERB_OCTETS: usize = 8;
 
