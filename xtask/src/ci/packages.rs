@@ -29,6 +29,7 @@ const PACKAGES: &[&str] = &[
     "openssl",
     "gnupg",
     "python3",
+    "haproxy",
     "postfix",
     "libsasl2-modules",
     "dovecot-imapd",

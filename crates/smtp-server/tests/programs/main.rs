@@ -16,6 +16,7 @@ mod imap;
 mod logins;
 mod mailboxes;
 mod postfix;
+mod proxies;
 mod relays;
 mod senders;
 mod signed;

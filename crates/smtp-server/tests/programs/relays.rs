@@ -1,4 +1,6 @@
-//! Postfix in front of us: as an LMTP client (RFC 2033), and as one that logs in to submit (RFC 6409).
+//! Postfix in front of us: as an LMTP client (RFC 2033), as swaks is too, and as one that logs in to submit (RFC 6409).
+
+use std::process::Command;
 
 use smtp_server::metrics::AttemptResult::Delivered;
 use smtp_server::metrics::Service;
@@ -47,6 +49,30 @@ async fn postfix_delivers_by_lmtp_and_hears_of_each_recipient() {
         assert!(told.len() == 1 && told[0].contains(answer), "{recipient}: {told:?}");
     }
     drop(postfix);
+    house.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's swaks"]
+async fn swaks_speaks_lmtp_and_hears_of_each_recipient() {
+    let mut house = inside::House::start(LMTP).await;
+    let content = CONTENT.trim_end();
+    house.write("content.eml", content);
+    let mut swaks = Command::new("swaks");
+    swaks.args(["--protocol", "LMTP", "--server", &house.address(Service::Lmtp, false).to_string()]);
+    swaks.args(["--helo", "client.test", "--from", "sender@client.test"]);
+    swaks.args(["--to", "alice@example.org,nobody@example.org,bob@example.org"]);
+    swaks.arg("--data").arg(format!("@{}", house.path("content.eml").display()));
+    let told = tokio::task::spawn_blocking(move || swaks.output().unwrap()).await.unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert_eq!(told.matches("250 2.0.0 Ok: queued as ").count(), 2, "{told}");
+    assert_eq!(told.matches("550 5.1.1 ").count(), 1, "{told}");
+    house.attempts(&[("alice@example.org", Delivered), ("bob@example.org", Delivered)]).await;
+    for user in ["alice", "bob"] {
+        let messages = house.maildir(user);
+        let [message] = &messages[..] else { panic!("{user}: {messages:?}") };
+        assert!(message.contains(" with LMTP\r\n") && message.ends_with(CONTENT), "{user}: {message}");
+    }
     house.stop().await;
 }
 
