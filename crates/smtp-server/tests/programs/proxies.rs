@@ -1,4 +1,4 @@
-//! HAProxy in front of a listener, by both versions of the PROXY protocol, and swaks, which names any client as a proxy does.
+//! `HAProxy` in front of a listener, by both versions of the PROXY protocol, and swaks, which names any client as a proxy does.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
