@@ -14,7 +14,7 @@ const FOLDER: &str = "docs/rfc/";
 /// What a table calls the column with the word of RFC 2119, where it has one.
 const LEVEL: &str = "level";
 /// The words of RFC 2119, those of the texts that are older than it, and `-` where the text has none of them.
-const LEVELS: [&str; 12] = [
+const LEVELS: [&str; 13] = [
     "MUST",
     "MUST NOT",
     "SHOULD",
@@ -22,6 +22,7 @@ const LEVELS: [&str; 12] = [
     "REQUIRED",
     "SHALL",
     "RECOMMENDED",
+    "recommended",
     "must",
     "must not",
     "should",

@@ -224,6 +224,18 @@ fn certificates_are_loaded_and_belong_to_their_keys() {
     );
 }
 
+/// RFC 2033 §5.
+#[test]
+fn lmtp_is_not_listened_for_on_port_25() {
+    let folder = Folder::new();
+    let listener = |port| good_and(&format!("[[listener]]\nservice = \"lmtp\"\naddresses = [\"[::1]:{port}\"]\n"));
+    assert_eq!(
+        folder.problem(&listener(25)),
+        "c.toml:10:14: port 25 is SMTP's: LMTP must have another port (RFC 2033 §5)"
+    );
+    assert_eq!(folder.good(&listener(24)).listeners[0].service, Service::Lmtp);
+}
+
 #[test]
 fn a_listener_needs_addresses_and_what_its_tls_needs() {
     let folder = Folder::new();

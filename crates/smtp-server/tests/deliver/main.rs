@@ -13,6 +13,7 @@ mod addresses;
 mod chaos;
 mod content;
 mod dead_hop;
+mod dsn;
 mod full_disks;
 mod in_flight;
 mod maildir;

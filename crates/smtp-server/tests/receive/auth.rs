@@ -54,6 +54,10 @@ async fn who_has_logged_in_sends_to_anywhere_under_the_own_address_only() {
     assert!(reply.starts_with("235 2.7.0 "), "{reply}");
     let refused = session.ask("MAIL FROM:<bob@example.org>").await;
     assert!(refused.starts_with("553 5.7.1 "), "{refused}");
+    // RFC 6409 §3.2: the null reverse-path claims to be nobody else.
+    let nobody = session.ask("MAIL FROM:<> AUTH=<>").await;
+    assert!(nobody.starts_with("250 "), "{nobody}");
+    session.ask("RSET").await;
     let forged = "From: bob@example.org\r\nSubject: x\r\n\r\nx\r\n";
     let refused = session.send("alice@example.org", &["bob@example.org"], forged).await;
     assert!(refused.starts_with("550 5.7.1 "), "{refused}");
