@@ -235,6 +235,14 @@ fn notify_and_orcpt_are_permitted_by_dsn() {
     assert!(Extensions::default().permits_rcpt(&RcptParameters::default()));
 }
 
+/// RFC 6531 §3.1: who reads the keyword takes no note of them, and who writes it writes none.
+#[test]
+fn parameters_of_smtputf8_are_ignored() {
+    let utf8 = Extensions { smtputf8: true, ..Extensions::default() };
+    assert_eq!(read("250-mx.example.com\r\n250 SMTPUTF8 one=2 \u{fc}\r\n"), utf8);
+    assert!(written(&utf8).ends_with("\r\n250 SMTPUTF8\r\n"));
+}
+
 /// RFC 4865 §4.2: 501 is for what is over them.
 #[test]
 fn holds_are_within_both_limits() {
