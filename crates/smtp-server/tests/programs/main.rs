@@ -11,6 +11,7 @@ mod inside;
 
 mod corpus;
 mod dovecot;
+mod hops;
 mod house;
 mod imap;
 mod logins;
