@@ -3,6 +3,7 @@
 
 mod auth;
 mod retry;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Pla
 
 pub use auth::{Auth, OnExcess};
 pub use retry::Retry;
+pub use tls::{Certificate, ClientCertificates, Tls, TlsLevel};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -69,48 +71,6 @@ impl File {
             self.queue.directory.with_file_name(name)
         })
     }
-}
-
-words! {
-    /// How old a client of TLS may be.
-    pub enum TlsLevel {
-        /// TLS 1.3.
-        Modern = "modern",
-        /// And TLS 1.2 with the extended master secret (RFC 7627).
-        Intermediate = "intermediate",
-        /// And TLS 1.2 without it.
-        Compatible = "compatible",
-    }
-}
-
-/// `[tls]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-pub struct Tls {
-    /// What the server can present; the first where a client names no server.
-    pub certificates: Vec<Placed<Certificate>>,
-    /// How old a client may be.
-    pub level: TlsLevel,
-    /// Whether clients get tickets, to come back with a shorter handshake.
-    pub session_tickets: bool,
-    /// PEM file: the authorities that vouch for next hops. None: those of the system.
-    pub authorities: Option<Placed<PathBuf>>,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self { certificates: Vec::new(), level: TlsLevel::Compatible, session_tickets: true, authorities: None }
-    }
-}
-
-/// One of `[tls] certificates`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct Certificate {
-    /// PEM file: the certificate, then those that lead to its issuer.
-    pub chain: Placed<PathBuf>,
-    /// PEM file: its private key.
-    pub key: Placed<PathBuf>,
 }
 
 /// `[local]`
@@ -182,6 +142,8 @@ pub struct Listener {
     pub addresses: Vec<Placed<ListenAddress>>,
     /// When TLS begins.
     pub tls: Option<Placed<ListenerTls>>,
+    /// Whether clients show a certificate of their own.
+    pub client_certificates: Option<Placed<ClientCertificates>>,
     /// The proxies that connections come from, each with a PROXY header; empty: there are none.
     #[serde(default)]
     pub proxy_from: Vec<Placed<String>>,

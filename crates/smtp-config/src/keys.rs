@@ -5,6 +5,7 @@ mod auth;
 mod extensions;
 mod sections;
 mod table;
+mod tls;
 
 use toml::de::{DeTable, DeValue};
 
@@ -53,21 +54,30 @@ pub enum Fallback {
     Otherwise(&'static str),
 }
 
-/// How many there are.
-const COUNT: usize = table::KEYS.len() + auth::KEYS.len() + extensions::KEYS.len();
+/// The files beside this one that have keys.
+const PARTS: [&[Key]; 4] = [table::KEYS, tls::KEYS, auth::KEYS, extensions::KEYS];
 
-/// The keys of all files beside this one.
-const fn joined() -> [Key; COUNT] {
-    let parts = [table::KEYS, auth::KEYS, extensions::KEYS];
-    let mut all = [table::KEYS[0]; COUNT];
-    let (mut index, mut part, mut begin) = (0, 0, 0);
-    while index < all.len() {
-        while index - begin >= parts[part].len() {
-            begin += parts[part].len();
-            part += 1;
+const fn count() -> usize {
+    let (mut keys, mut part) = (0, 0);
+    while part < PARTS.len() {
+        keys += PARTS[part].len();
+        part += 1;
+    }
+    keys
+}
+
+/// The keys of all parts.
+const fn joined() -> [Key; count()] {
+    let mut all = [table::KEYS[0]; count()];
+    let (mut index, mut part) = (0, 0);
+    while part < PARTS.len() {
+        let mut of_part = 0;
+        while of_part < PARTS[part].len() {
+            all[index] = PARTS[part][of_part];
+            index += 1;
+            of_part += 1;
         }
-        all[index] = parts[part][index - begin];
-        index += 1;
+        part += 1;
     }
     all
 }

@@ -9,7 +9,7 @@ use crate::source::Misplaced;
 use crate::suggest::nearest;
 use crate::value::{Hidden, Placed};
 
-const USER_KEYS: [&str; 3] = ["addresses", "password", "scram_sha_256"];
+const USER_KEYS: [&str; 4] = ["addresses", "password", "scram_sha_256", "certificates"];
 
 /// The users file as written:
 ///
@@ -19,6 +19,8 @@ const USER_KEYS: [&str; 3] = ["addresses", "password", "scram_sha_256"];
 ///
 /// password = "$argon2id$v=19$…"            # both made by `smtpctl encrypt`
 /// scram_sha_256 = "SCRAM-SHA-256$4096:…"
+///
+/// certificates = ["sha256:4f2a…", "alice@example.com"]    # of clients, for EXTERNAL
 ///
 /// [bob]                       # bob at each local domain; cannot log in
 /// ```
@@ -36,6 +38,9 @@ pub struct UserEntry {
     pub password: Option<Hidden>,
     /// The keys of the password for SCRAM-SHA-256.
     pub scram_sha_256: Option<Hidden>,
+    /// The client certificates that let the user log in: `sha256:` and a fingerprint, a mailbox, or a domain name.
+    #[serde(default)]
+    pub certificates: Vec<Placed<String>>,
 }
 
 impl Users {

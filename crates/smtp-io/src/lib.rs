@@ -24,6 +24,7 @@
 //! }
 //! ```
 
+pub mod certificate;
 mod connection;
 mod input;
 mod output;

@@ -3,15 +3,20 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use rustls::{CommonState, HandshakeKind, ProtocolVersion};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
 use smtp_proto::{ChannelBindings, TlsFacts};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use crate::certificate::Certificate;
 
 /// Why there is no TLS. The stream is gone with it.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +75,24 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     /// Makes this the server's side of TLS, which the peer begins. On success [`TlsFacts::server_name`] is the name
-    /// that it asked for.
+    /// that it asked for, and [`TlsFacts::peer_certificate`] the one that it has shown: none comes so far that the acceptor's
+    /// verifier has not found good, also under TLS 1.3, where a client is done before its certificate is looked at.
     ///
     /// # Errors
     /// The stream is closed; TLS has told the peer why, where it could.
     pub async fn accept_tls(&mut self, acceptor: &TlsAcceptor, within: Duration) -> Result<TlsFacts, HandshakeError> {
         let tcp = self.take_plain()?;
-        let tls = in_time(within, acceptor.accept(tcp)).await?;
+        let presented = Arc::new(Presented::by(acceptor.config()));
+        let mut config = ServerConfig::clone(acceptor.config());
+        config.cert_resolver = Arc::clone(&presented) as _;
+        let tls = in_time(within, TlsAcceptor::from(Arc::new(config)).accept(tcp)).await?;
         let (_, state) = tls.get_ref();
-        let facts = facts(state, state.server_name(), |label| state.export_keying_material([0; 32], label, Some(b"")));
+        let own = presented.leaf();
+        let facts = facts(state, state.server_name(), own.as_ref(), |label| {
+            state.export_keying_material([0; 32], label, Some(b""))
+        });
+        let peer_certificate = leaf(state).and_then(|leaf| Some(Box::new(Certificate::parse(leaf)?.peer())));
+        let facts = TlsFacts { verified: peer_certificate.is_some(), peer_certificate, ..facts };
         self.0 = Inner::Tls(Box::new(tls.into()));
         Ok(facts)
     }
@@ -98,7 +112,8 @@ impl Stream {
         let name = server_name.to_str().into_owned();
         let tls = in_time(within, connector.connect(server_name, tcp)).await?;
         let (_, state) = tls.get_ref();
-        let facts = facts(state, Some(&name), |label| state.export_keying_material([0; 32], label, Some(b"")));
+        let facts =
+            facts(state, Some(&name), leaf(state), |label| state.export_keying_material([0; 32], label, Some(b"")));
         self.0 = Inner::Tls(Box::new(tls.into()));
         Ok(facts)
     }
@@ -237,13 +252,17 @@ async fn in_time<T>(within: Duration, handshake: impl Future<Output = io::Result
 /// The label of `tls-exporter` (RFC 9266 §4.1).
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
+/// What is known on both sides; `presented` is the certificate of the server.
 fn facts(
     state: &CommonState,
     server_name: Option<&str>,
+    presented: Option<&CertificateDer<'_>>,
     export: impl FnOnce(&[u8]) -> Result<[u8; 32], rustls::Error>,
 ) -> TlsFacts {
     let is_13 = state.protocol_version() == Some(ProtocolVersion::TLSv1_3);
     let exporter = is_13.then(|| export(EXPORTER_LABEL)).and_then(Result::ok).map(Box::new);
+    let resumed = state.handshake_kind() == Some(HandshakeKind::Resumed);
+    let presented = presented.filter(|_| !resumed).and_then(|leaf| Certificate::parse(leaf));
     TlsFacts {
         version: state.protocol_version().and_then(|version| version.as_str()).unwrap_or_default().replace('_', "."),
         cipher_suite: state
@@ -254,8 +273,45 @@ fn facts(
             .replacen("TLS13_", "TLS_", 1),
         key_exchange: state.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name())),
         server_name: server_name.map(str::to_owned),
-        resumed: state.handshake_kind() == Some(HandshakeKind::Resumed),
-        channel_bindings: ChannelBindings { exporter, server_end_point: None },
+        resumed,
+        channel_bindings: ChannelBindings {
+            exporter,
+            server_end_point: presented.and_then(|certificate| certificate.server_end_point()),
+        },
         ..TlsFacts::default()
+    }
+}
+
+/// The certificate that the peer has shown.
+fn leaf(state: &CommonState) -> Option<&CertificateDer<'static>> {
+    state.peer_certificates()?.first()
+}
+
+/// Chooses what the server presents as another does, and keeps in mind what that was in one handshake: rustls does not tell.
+#[derive(Debug)]
+struct Presented {
+    by: Arc<dyn ResolvesServerCert>,
+    chosen: OnceLock<Arc<CertifiedKey>>,
+}
+
+impl Presented {
+    fn by(config: &ServerConfig) -> Self {
+        Self { by: Arc::clone(&config.cert_resolver), chosen: OnceLock::new() }
+    }
+
+    fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.chosen.get()?.cert.first().cloned()
+    }
+}
+
+impl ResolvesServerCert for Presented {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let chosen = self.by.resolve(hello)?;
+        // It is asked again after a HelloRetryRequest (RFC 8446 §4.1.4), and what is answered first is kept to.
+        Some(Arc::clone(self.chosen.get_or_init(|| chosen)))
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        self.by.only_raw_public_keys()
     }
 }

@@ -6,11 +6,14 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use smtp_proto::{AddressLiteral, DomainName, ForwardPath, Hello, HelloKind, ReversePath, TlsFacts};
+use smtp_proto::{AddressLiteral, DomainName, ForwardPath, Hello, HelloKind, PeerCertificate, ReversePath, TlsFacts};
 
 use crate::MessageId;
 use crate::date::date_time;
 use crate::header::HeaderBlock;
+
+/// The longest common name (RFC 5280 appendix A.1, `ub-common-name`).
+const COMMON_NAME_MAX: usize = 64;
 
 /// What a Received field says (RFC 5321 §4.4).
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +30,7 @@ pub struct Received<'a> {
     pub by: &'a str,
     /// SMTPUTF8 was asked for (RFC 6531).
     pub smtputf8: bool,
-    /// The client has logged in: its address and name are nobody else's affair, and are left out.
+    /// The client has logged in: its address, its name and its certificate are nobody else's affair, and are left out.
     pub authenticated: bool,
     /// How the connection was protected.
     pub tls: Option<&'a TlsFacts>,
@@ -57,6 +60,10 @@ impl Received<'_> {
         }
         if let Some(tls) = self.tls {
             write_tls(field, tls)?;
+            let certificate = tls.peer_certificate.as_deref().filter(|_| tls.verified && !self.authenticated);
+            if let Some(certificate) = certificate {
+                write!(field, "\r\n\t(client certificate {})", Comment(&certificate_name(certificate)))?;
+            }
         }
         write!(field, ";\r\n\t{}\r\n", date_time(self.at))
     }
@@ -119,6 +126,13 @@ fn write_tls(field: &mut String, tls: &TlsFacts) -> std::fmt::Result {
         write!(field, " group {}", Atoms(group))?;
     }
     write!(field, " ({})", Atoms(&tls.version))
+}
+
+/// What is said of a verified client certificate: the common name where that can stand in every header, else the fingerprint.
+fn certificate_name(certificate: &PeerCertificate) -> String {
+    let fits = |name: &&String| (1..=COMMON_NAME_MAX).contains(&name.len()) && name.is_ascii();
+    let name = certificate.common_name.as_ref().filter(fits);
+    name.map_or_else(|| format!("sha256:{}", certificate.fingerprint_hex()), |name| format!("\"{name}\""))
 }
 
 /// Text of which only what may stand in names is shown.

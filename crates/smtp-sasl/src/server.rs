@@ -37,8 +37,11 @@ pub enum Question {
         /// Who it says it is.
         login: Login,
     },
-    /// Whom does the client's verified certificate name? Answered with [`Server::certificate`].
-    Certificate,
+    /// Whom does the client's verified certificate name, and may that one be called so? Answered with [`Server::certificate`].
+    Certificate {
+        /// Who it wants to be, where it says so.
+        authorization: Option<Login>,
+    },
 }
 
 /// Why a client is not logged in.
@@ -84,7 +87,7 @@ enum State {
     /// A question is open: who it is about.
     Asked(Login),
     AskedKeys(ServerFirst),
-    AskedCertificate(Secret),
+    AskedCertificate,
     ScramFinal(Box<ServerExchange>),
     /// Our proof is on its way; the client's empty answer ends the exchange.
     ScramProven,
@@ -132,10 +135,7 @@ impl Server {
                 Step::Challenge(Secret::new(PASSWORD.to_vec()))
             }
             State::LoginPassword(name) => self.ask_password(name.as_bytes(), response.as_bytes()),
-            State::External => {
-                self.state = State::AskedCertificate(response.clone());
-                Step::Ask(Question::Certificate)
-            }
+            State::External => self.external(response),
             State::ScramFirst { plus } => self.scram_first(response, plus),
             State::ScramFinal(exchange) => match exchange.finish(response.as_bytes()) {
                 Ok(proof) => {
@@ -148,7 +148,7 @@ impl Server {
                 Some(login) if response.is_empty() => Step::Authenticated(login),
                 _ => Step::Failed(Failure::Malformed),
             },
-            State::Asked(_) | State::AskedKeys(_) | State::AskedCertificate(_) | State::Over => {
+            State::Asked(_) | State::AskedKeys(_) | State::AskedCertificate | State::Over => {
                 Step::Failed(Failure::Malformed)
             }
         }
@@ -172,17 +172,31 @@ impl Server {
         Step::Challenge(challenge)
     }
 
-    /// Answers [`Question::Certificate`]: the login that the certificate stands for, if any.
-    pub fn certificate(&mut self, login: Option<Login>) -> Step {
-        let asked = std::mem::replace(&mut self.state, State::Over);
-        let (State::AskedCertificate(authorization), Some(login)) = (asked, login) else {
-            return Step::Failed(Failure::Credentials);
-        };
-        self.login = Some(login.clone());
-        match own_identity(authorization.as_bytes(), &login) {
-            Ok(()) => Step::Authenticated(login),
-            Err(failure) => Step::Failed(failure),
+    /// Answers [`Question::Certificate`]: the login that the certificate stands for; or [`Failure::Credentials`] where it stands for none,
+    /// and [`Failure::Identity`] where it stands for another than the client wants to be.
+    pub fn certificate(&mut self, login: Result<Login, Failure>) -> Step {
+        match (std::mem::replace(&mut self.state, State::Over), login) {
+            (State::AskedCertificate, Ok(login)) => {
+                self.login = Some(login.clone());
+                Step::Authenticated(login)
+            }
+            (State::AskedCertificate, Err(failure)) => Step::Failed(failure),
+            _ => Step::Failed(Failure::Credentials),
         }
+    }
+
+    /// RFC 4422 appendix A: the one message is the authorization identity, empty where it is to be that of the certificate.
+    fn external(&mut self, response: &Secret) -> Step {
+        let authorization = match response.as_bytes() {
+            b"" => None,
+            identity => match Login::prepare(identity) {
+                Ok(login) => Some(login),
+                Err(_) => return Step::Failed(Failure::Identity),
+            },
+        };
+        self.login.clone_from(&authorization);
+        self.state = State::AskedCertificate;
+        Step::Ask(Question::Certificate { authorization })
     }
 
     fn plain(&mut self, message: &Secret) -> Step {

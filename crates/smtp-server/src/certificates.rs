@@ -1,5 +1,6 @@
-//! The server's TLS keys: loaded, chosen by SNI, reloaded when their files change.
+//! The server's TLS keys: loaded, chosen by SNI, reloaded when their files change; and who vouches for clients.
 
+mod clients;
 mod terms;
 mod validity;
 
@@ -11,15 +12,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use smtp_config::file::ClientCertificates;
 
-pub use self::terms::TlsTerms;
+use self::clients::ClientVerifiers;
+
+pub use self::terms::{TlsServer, TlsTerms};
 
 /// A certificate chain and its private key, both PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +63,15 @@ pub enum CertificateError {
         /// The file at fault.
         path: PathBuf,
     },
+    /// A certificate of the authorities that vouch for clients cannot stand for one.
+    #[error("{path} holds a certificate that cannot vouch for clients")]
+    Authority {
+        /// The file at fault.
+        path: PathBuf,
+        /// What rustls said.
+        #[source]
+        source: rustls::Error,
+    },
     /// Key and leaf do not belong together, or the key is of a kind that cannot sign.
     #[error("the key {key} does not fit the certificate {chain}")]
     Mismatch {
@@ -77,29 +90,46 @@ type Stamp = Option<(SystemTime, u64)>;
 
 struct Loaded {
     keys: Vec<Arc<CertifiedKey>>,
+    clients: Option<ClientVerifiers>,
     stamps: Vec<Stamp>,
 }
 
-/// The certificates that the server presents. New sessions see a reload at once, open ones are not touched.
+/// The certificates that the server presents, and who vouches for those of clients. New sessions see a reload at once, open ones are
+/// not touched.
 pub struct Certificates {
     files: Vec<CertificateFiles>,
+    /// PEM: the authorities that vouch for clients.
+    client_authorities: Option<PathBuf>,
     loaded: ArcSwap<Loaded>,
 }
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Certificates").field("files", &self.files).finish_non_exhaustive()
+        formatter
+            .debug_struct("Certificates")
+            .field("files", &self.files)
+            .field("client_authorities", &self.client_authorities)
+            .finish_non_exhaustive()
     }
 }
 
 impl Certificates {
-    /// Loads all of `files`. The first is presented to clients that send no name, or one that no certificate has.
+    /// Loads all of `files`. The first is presented to clients that send no name, or one that no certificate has. The certificates
+    /// in `client_authorities` vouch for those of clients.
     ///
     /// # Errors
     /// The first file that cannot be used.
-    pub fn load(files: Vec<CertificateFiles>) -> Result<Self, CertificateError> {
-        let loaded = ArcSwap::from_pointee(Loaded::read(&files)?);
-        Ok(Self { files, loaded })
+    pub fn load(files: Vec<CertificateFiles>, client_authorities: Option<PathBuf>) -> Result<Self, CertificateError> {
+        let loaded = ArcSwap::from_pointee(Loaded::read(&files, client_authorities.as_deref())?);
+        Ok(Self { files, client_authorities, loaded })
+    }
+
+    /// Whether the certificates in this PEM file can vouch for clients.
+    ///
+    /// # Errors
+    /// What cannot be used.
+    pub fn check_client_authorities(path: &Path) -> Result<(), CertificateError> {
+        ClientVerifiers::read(path, &provider()).map(|_| ())
     }
 
     /// Reads the files again where one of them has changed since; says whether that was so. After an error the
@@ -108,16 +138,22 @@ impl Certificates {
     /// # Errors
     /// The first file that cannot be used.
     pub fn reload_if_changed(&self) -> Result<bool, CertificateError> {
-        if stamps(&self.files) == self.loaded.load().stamps {
+        let client_authorities = self.client_authorities.as_deref();
+        if stamps(&self.files, client_authorities) == self.loaded.load().stamps {
             return Ok(false);
         }
-        self.loaded.store(Arc::new(Loaded::read(&self.files)?));
+        self.loaded.store(Arc::new(Loaded::read(&self.files, client_authorities)?));
         Ok(true)
     }
 
     /// The files they come from.
     pub fn files(&self) -> &[CertificateFiles] {
         &self.files
+    }
+
+    /// The file with who vouches for clients.
+    pub fn client_authorities(&self) -> Option<&Path> {
+        self.client_authorities.as_deref()
     }
 
     /// Whether one of them is for the server called `name`, a DNS name.
@@ -133,16 +169,9 @@ impl Certificates {
         self.files.iter().map(|files| files.chain.clone()).zip(ends).collect()
     }
 
-    /// A TLS configuration on these terms (aws-lc-rs, post-quantum key exchange preferred) that serves these certificates.
-    #[expect(clippy::missing_panics_doc, reason = "the one expect states an invariant of the provider")]
-    pub fn server_config(self: &Arc<Self>, terms: TlsTerms) -> Arc<ServerConfig> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(terms.versions())
-            .expect("aws-lc-rs has cipher suites for TLS 1.2 and 1.3")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
-        terms.apply(&mut config);
-        Arc::new(config)
+    /// What verifies clients in this way now; none where nobody vouches for them, or nobody asks.
+    fn verifier(&self, clients: ClientCertificates) -> Option<Arc<dyn ClientCertVerifier>> {
+        self.loaded.load().clients.as_ref()?.verifier(clients)
     }
 }
 
@@ -158,12 +187,13 @@ impl ResolvesServerCert for Certificates {
 }
 
 impl Loaded {
-    fn read(files: &[CertificateFiles]) -> Result<Self, CertificateError> {
+    fn read(files: &[CertificateFiles], client_authorities: Option<&Path>) -> Result<Self, CertificateError> {
         // The stamps are taken first: a file that is replaced while it is read is read again at the next look.
-        let stamps = stamps(files);
+        let stamps = stamps(files, client_authorities);
         let provider = provider();
         let keys = files.iter().map(|files| read_key(files, &provider).map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok(Self { keys, stamps })
+        let clients = client_authorities.map(|path| ClientVerifiers::read(path, &provider)).transpose()?;
+        Ok(Self { keys, clients, stamps })
     }
 }
 
@@ -173,12 +203,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 }
 
 fn read_key(files: &CertificateFiles, provider: &CryptoProvider) -> Result<CertifiedKey, CertificateError> {
-    let chain = CertificateDer::pem_slice_iter(&read(&files.chain)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| CertificateError::Pem { path: files.chain.clone(), what: "certificate", source })?;
-    if chain.is_empty() {
-        return Err(CertificateError::Empty { path: files.chain.clone() });
-    }
+    let chain = read_certificates(&files.chain)?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|source| CertificateError::Pem {
         path: files.key.clone(),
         what: "private key",
@@ -191,16 +216,28 @@ fn read_key(files: &CertificateFiles, provider: &CryptoProvider) -> Result<Certi
     })
 }
 
+/// All certificates of a PEM file, which are one or more.
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let certificates = CertificateDer::pem_slice_iter(&read(path)?)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| CertificateError::Pem { path: path.to_owned(), what: "certificate", source })?;
+    if certificates.is_empty() {
+        return Err(CertificateError::Empty { path: path.to_owned() });
+    }
+    Ok(certificates)
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(path).map_err(|source| CertificateError::Read { path: path.to_owned(), source })
 }
 
-fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
-    let stamp = |path: &PathBuf| {
+fn stamps(files: &[CertificateFiles], client_authorities: Option<&Path>) -> Vec<Stamp> {
+    let stamp = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    files.iter().flat_map(|files| [stamp(&files.chain), stamp(&files.key)]).collect()
+    let own = files.iter().flat_map(|files| [&*files.chain, &*files.key]);
+    own.chain(client_authorities).map(stamp).collect()
 }
 
 fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
@@ -209,77 +246,4 @@ fn is_valid_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write_certificate(directory: &Path, name: &str) -> CertificateFiles {
-        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
-        let files = CertificateFiles {
-            chain: directory.join(format!("{name}.pem")),
-            key: directory.join(format!("{name}.key")),
-        };
-        fs::write(&files.chain, made.cert.pem()).unwrap();
-        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        files
-    }
-
-    fn leaf(certificates: &Certificates) -> Vec<u8> {
-        certificates.loaded.load().keys[0].cert[0].to_vec()
-    }
-
-    #[test]
-    fn replaced_files_are_served_and_bad_ones_are_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let files = write_certificate(directory.path(), "mx.example.org");
-        let certificates = Certificates::load(vec![files.clone()]).unwrap();
-        let first = leaf(&certificates);
-        assert!(!certificates.reload_if_changed().unwrap());
-
-        let garbage = directory.path().join("garbage");
-        fs::write(&garbage, "no certificate at all, and of another length").unwrap();
-        fs::rename(&garbage, &files.chain).unwrap();
-        let error = certificates.reload_if_changed().unwrap_err();
-        assert!(error.to_string().contains("mx.example.org.pem"), "{error}");
-        assert_eq!(leaf(&certificates), first);
-
-        let other = write_certificate(directory.path(), "renewed-mx.example.org");
-        fs::rename(&other.chain, &files.chain).unwrap();
-        fs::rename(&other.key, &files.key).unwrap();
-        assert!(certificates.reload_if_changed().unwrap());
-        assert_ne!(leaf(&certificates), first);
-    }
-
-    #[test]
-    fn the_name_chooses_the_certificate() {
-        let directory = tempfile::tempdir().unwrap();
-        let files = ["a.example.org", "b.example.org"].map(|name| write_certificate(directory.path(), name));
-        let certificates = Certificates::load(files.to_vec()).unwrap();
-        let loaded = certificates.loaded.load();
-        let name = ServerName::try_from("b.example.org").unwrap();
-        assert!(!is_valid_for(&loaded.keys[0], &name));
-        assert!(is_valid_for(&loaded.keys[1], &name));
-        assert!(certificates.is_for("a.example.org") && !certificates.is_for("c.example.org"));
-        assert!(!certificates.is_for("no name"));
-    }
-
-    #[test]
-    fn the_end_of_each_is_known() {
-        let directory = tempfile::tempdir().unwrap();
-        let files = ["a.example.org", "b.example.org"].map(|name| write_certificate(directory.path(), name));
-        let certificates = Certificates::load(files.to_vec()).unwrap();
-        let ends = certificates.ends();
-        assert_eq!(ends.len(), 2);
-        assert_eq!(ends[1].0, files[1].chain);
-        assert!(ends.iter().all(|(_, end)| end.is_some_and(|end| end > SystemTime::now())));
-    }
-
-    #[test]
-    fn a_key_of_another_certificate_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let a = write_certificate(directory.path(), "a.example.org");
-        let b = write_certificate(directory.path(), "b.example.org");
-        let mixed = CertificateFiles { chain: a.chain, key: b.key };
-        let error = Certificates::load(vec![mixed]).unwrap_err();
-        assert!(matches!(error, CertificateError::Mismatch { .. }), "{error}");
-    }
-}
+mod tests;

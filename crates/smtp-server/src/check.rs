@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use smtp_config::file::ClientCertificates;
 use smtp_config::{LoadError, Problem};
 use smtp_policy::Resolution;
 use smtp_policy::recipients::Target;
@@ -81,10 +82,13 @@ fn usable(config: &Config, warnings: &[Problem], now: SystemTime) -> String {
 
 /// What the configuration does, a name and its lines.
 fn facts(config: &Config, now: SystemTime) -> Vec<(&'static str, Vec<String>)> {
-    let listeners = config
-        .listeners
-        .iter()
-        .map(|listener| format!("{} on {}, tls {}", listener.service, shown(listener.address), listener.tls));
+    let listeners = config.listeners.iter().map(|listener| {
+        let line = format!("{} on {}, tls {}", listener.service, shown(listener.address), listener.tls);
+        match listener.client_certificates {
+            ClientCertificates::Off => line,
+            asked => format!("{line}, client certificates {asked}"),
+        }
+    });
     let mut facts = vec![("hostname", vec![config.hostname.clone()]), ("listeners", listeners.collect())];
     facts.push(("certificates", certificates(config, now)));
     facts.push(("local", local(config)));
@@ -108,7 +112,8 @@ fn certificates(config: &Config, now: SystemTime) -> Vec<String> {
         Some(end) => format!("{}, {}", chain.display(), until(end, now)),
         None => format!("{}, without an end that can be read", chain.display()),
     };
-    certificates.ends().into_iter().map(line).collect()
+    let vouching = certificates.client_authorities().map(|path| format!("{} vouches for clients", path.display()));
+    certificates.ends().into_iter().map(line).chain(vouching).collect()
 }
 
 fn until(end: SystemTime, now: SystemTime) -> String {
@@ -158,7 +163,13 @@ fn log_in(config: &Config) -> String {
     let credentials = &config.credentials;
     let (noun, people) = (if credentials.people() == 1 { "user" } else { "users" }, credentials.people());
     let mechanisms: Vec<_> = credentials.mechanisms(None).iter().map(ToString::to_string).collect();
-    let hint = if credentials.has_scram() { "" } else { " (SCRAM-SHA-256 when everybody has `scram_sha_256`)" };
+    let external = credentials.has_certificates().then(|| "EXTERNAL".to_owned());
+    let mechanisms: Vec<_> = external.into_iter().chain(mechanisms).collect();
+    let hint = if credentials.has_scram() || !credentials.has_passwords() {
+        ""
+    } else {
+        " (SCRAM-SHA-256 when everybody has `scram_sha_256`)"
+    };
     format!("{people} {noun}, by {}{hint}", mechanisms.join(", "))
 }
 

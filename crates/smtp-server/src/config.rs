@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use smtp_client::NextHop;
-use smtp_config::file::{self, File, ListenerTls};
+use smtp_config::file::{self, ClientCertificates, File, ListenerTls};
 use smtp_config::{LoadError, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
@@ -114,6 +114,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// When TLS begins.
     pub tls: ListenerTls,
+    /// Whether clients show a certificate of their own.
+    pub client_certificates: ClientCertificates,
     /// The proxies that all connections come from, each with a PROXY header; empty: there are none.
     pub proxy_from: Arc<[Network]>,
     /// It is not in the file: a machine that lacks its address family can do without it.
@@ -230,7 +232,7 @@ impl Config {
             .local
             .as_ref()
             .and_then(|local| local::local(&mut prover, local, &file.limits, name, &mut credentials));
-        let listeners = listeners::listeners(&mut prover, file, credentials.is_for_people());
+        let listeners = listeners::listeners(&mut prover, file, &credentials);
         let relay = listeners::relay(&mut prover, file, &listeners);
         let authorities = file.tls.authorities.as_ref().and_then(|path| hops::authorities(&mut prover, path));
         let routes = hops::routes(&mut prover, file);

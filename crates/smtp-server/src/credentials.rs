@@ -1,33 +1,42 @@
 //! Who may log in, and whether a password is right: the users file, proven.
 
+mod certificate;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use smtp_mail::LocalUser;
 use smtp_policy::guard::GuardLimits;
-use smtp_proto::{Domain, Mechanism, Secret, TlsFacts};
-use smtp_sasl::{Login, PasswordHash, ScramKeys};
+use smtp_proto::{Domain, Mechanism, PeerCertificate, Secret, TlsFacts};
+use smtp_sasl::{Failure, Login, PasswordHash, ScramKeys};
 use tokio::sync::Semaphore;
+
+pub use self::certificate::{CertificateName, CertificateNameError};
 
 /// What is kept of a user who can log in.
 #[derive(Debug, Clone)]
 pub struct UserCredentials {
     /// The user.
     pub user: LocalUser,
-    /// The hash of the password.
-    pub password: PasswordHash,
+    /// The hash of the password. None: a certificate is needed.
+    pub password: Option<PasswordHash>,
     /// The keys of the same password for SCRAM-SHA-256.
     pub keys: Option<ScramKeys>,
+    /// The client certificates that are as good as a password.
+    pub certificates: Vec<CertificateName>,
 }
 
 /// `[auth]`, and who is in the users file.
 pub struct Credentials {
     /// Everybody, by each login: the name and the addresses, in lower case.
     logins: HashMap<Box<str>, Arc<UserCredentials>>,
+    /// Whom each name of a certificate stands for, and the login that is then logged.
+    certificates: HashMap<CertificateName, (LocalUser, Login)>,
     people: usize,
+    with_password: usize,
     with_keys: usize,
-    /// Of whom a login that nobody has gets the looks, so that it takes as long and is answered alike.
+    /// Of whom a login that nobody has gets the looks, so that it takes as long and is answered alike. With a password.
     first: Option<Arc<UserCredentials>>,
     /// The local domains, in lower case: a user may be called with one of them or without.
     domains: HashSet<Box<str>>,
@@ -52,7 +61,9 @@ impl Credentials {
     pub fn new(limits: GuardLimits, verifications: usize, clear_on_loopback: bool) -> Self {
         Self {
             logins: HashMap::new(),
+            certificates: HashMap::new(),
             people: 0,
+            with_password: 0,
             with_keys: 0,
             first: None,
             domains: HashSet::new(),
@@ -70,16 +81,26 @@ impl Credentials {
     /// Adds a user with all the logins of that user.
     ///
     /// # Errors
-    /// The first login that another user has.
+    /// The first login, or the first certificate, that another user has.
     pub fn add(&mut self, credentials: UserCredentials, logins: &[Login]) -> Result<(), String> {
         self.people += 1;
+        self.with_password += usize::from(credentials.password.is_some());
         self.with_keys += usize::from(credentials.keys.is_some());
         let credentials = Arc::new(credentials);
-        self.first.get_or_insert_with(|| Arc::clone(&credentials));
+        if credentials.password.is_some() {
+            self.first.get_or_insert_with(|| Arc::clone(&credentials));
+        }
         for login in logins {
             let before = self.logins.insert(key(login.as_str()), Arc::clone(&credentials));
             if before.is_some_and(|before| before.user != credentials.user) {
                 return Err(format!("another user logs in as {:?} already", login.as_str()));
+            }
+        }
+        for name in logins.first().into_iter().flat_map(|_| &credentials.certificates) {
+            let whom = (credentials.user.clone(), logins[0].clone());
+            let before = self.certificates.insert(name.clone(), whom);
+            if before.is_some_and(|(user, _)| user != credentials.user) {
+                return Err(format!("another user logs in by the certificate {name} already"));
             }
         }
         Ok(())
@@ -95,9 +116,19 @@ impl Credentials {
         self.people > 0
     }
 
-    /// Whether everybody who can log in can use SCRAM: who prefers it must not fail for want of keys.
+    /// Whether anybody can log in by a password.
+    pub fn has_passwords(&self) -> bool {
+        self.with_password > 0
+    }
+
+    /// Whether anybody can log in by a client certificate.
+    pub fn has_certificates(&self) -> bool {
+        !self.certificates.is_empty()
+    }
+
+    /// Whether everybody who has a password can use SCRAM: who prefers it must not fail for want of keys.
     pub fn has_scram(&self) -> bool {
-        self.people > 0 && self.with_keys == self.people
+        self.has_passwords() && self.with_keys == self.with_password
     }
 
     /// The mechanisms that can succeed under this TLS (or without it), the best first.
@@ -105,10 +136,14 @@ impl Credentials {
         let bindings = tls.map(|tls| &tls.channel_bindings);
         let is_bound = bindings.is_some_and(|found| found.exporter.is_some() || found.server_end_point.is_some());
         let offers = [
+            (
+                Mechanism::EXTERNAL,
+                tls.and_then(verified_certificate).is_some_and(|shown| self.named_by(shown).is_some()),
+            ),
             (Mechanism::SCRAM_SHA_256_PLUS, self.has_scram() && is_bound),
             (Mechanism::SCRAM_SHA_256, self.has_scram()),
-            (Mechanism::PLAIN, self.is_for_people()),
-            (Mechanism::LOGIN, self.is_for_people()),
+            (Mechanism::PLAIN, self.has_passwords()),
+            (Mechanism::LOGIN, self.has_passwords()),
         ];
         offers.into_iter().filter(|(_, can_succeed)| *can_succeed).map(|(mechanism, _)| mechanism).collect()
     }
@@ -116,6 +151,27 @@ impl Credentials {
     /// The user who logs in by that name or address.
     pub(crate) fn user(&self, login: &Login) -> Option<&LocalUser> {
         self.logins.get(&key(login.as_str())).map(|found| &found.user)
+    }
+
+    /// Whom a client's certificate names; nobody, where it names more than one.
+    pub(crate) fn named_by(&self, certificate: &PeerCertificate) -> Option<(&LocalUser, &Login)> {
+        let mut named = CertificateName::all_of(certificate).filter_map(|name| self.certificates.get(&name));
+        let (user, login) = named.next()?;
+        named.all(|(other, _)| other == user).then_some((user, login))
+    }
+
+    /// The login of whom the client's certificate names: as `authorization` has it, where that is the same user.
+    pub(crate) fn login_by_certificate(
+        &self,
+        certificate: &PeerCertificate,
+        authorization: Option<Login>,
+    ) -> Result<Login, Failure> {
+        let (user, login) = self.named_by(certificate).ok_or(Failure::Credentials)?;
+        match authorization {
+            None => Ok(login.clone()),
+            Some(authorization) if self.user(&authorization) == Some(user) => Ok(authorization),
+            Some(_) => Err(Failure::Identity),
+        }
     }
 
     /// The name under which failures of that login are counted: the same for all logins of a user, in whatever case.
@@ -145,9 +201,9 @@ impl Credentials {
     /// Whether that is the password of that login. Takes as long where there is no such login. Waits where as many are verified as may be;
     /// the work is away from the threads of the sessions.
     pub(crate) async fn verify(&self, login: &Login, password: Secret) -> bool {
-        let known = self.logins.get(&key(login.as_str()));
+        let known = self.logins.get(&key(login.as_str())).filter(|user| user.password.is_some());
         let is_known = known.is_some();
-        let Some(hash) = known.or(self.first.as_ref()).map(|user| user.password.clone()) else { return false };
+        let Some(hash) = known.or(self.first.as_ref()).and_then(|user| user.password.clone()) else { return false };
         let permit = Arc::clone(&self.verifications).acquire_owned().await;
         let verified = tokio::task::spawn_blocking(move || {
             let is_right = hash.verify(&password);
@@ -157,6 +213,11 @@ impl Credentials {
         // The work can only panic by a fault of ours; then nobody is let in.
         verified.await.unwrap_or(false) && is_known
     }
+}
+
+/// What a client has shown, where an authority vouches for it.
+pub(crate) fn verified_certificate(tls: &TlsFacts) -> Option<&PeerCertificate> {
+    tls.peer_certificate.as_deref().filter(|_| tls.verified)
 }
 
 fn key(login: &str) -> Box<str> {

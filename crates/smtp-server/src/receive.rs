@@ -23,10 +23,10 @@ use smtp_proto::server::{Protocol, ServerConfig, ServerTimeouts};
 use smtp_proto::{Limits, Reply, ReplyCode};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
-use tokio_rustls::TlsAcceptor;
 
 pub(crate) use self::arrival::turn_away;
 use self::connection::Opened;
+use crate::certificates::TlsServer;
 use crate::config::Config;
 use crate::listener::{Peer, SessionPermit};
 use crate::log;
@@ -44,7 +44,7 @@ pub(crate) struct Endpoint {
     /// The greeting (220).
     pub(crate) greeting: Reply,
     /// TLS, where the listener has it.
-    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<TlsServer>>,
     /// TLS comes before SMTP (RFC 8314 §3.3).
     pub(crate) implicit_tls: bool,
     /// The proxies that all connections come from; empty: they come from the clients themselves.
@@ -82,7 +82,7 @@ impl Endpoint {
             service,
             engine: Arc::new(engine),
             greeting: greeting.clone().with_text(text).unwrap_or(greeting),
-            acceptor: None,
+            tls: None,
             implicit_tls: false,
             proxy_from: Arc::default(),
         }

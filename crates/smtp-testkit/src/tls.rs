@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -43,6 +44,34 @@ impl Authority {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
         self.sign(&params)
+    }
+
+    /// A leaf for a client: its common name, and its other names, of which those with `@` are mailboxes.
+    pub fn issue_client(&self, common_name: &str, names: &[&str]) -> Identity {
+        self.sign(&client_parameters(common_name, names))
+    }
+
+    /// A leaf for a client whose time is over.
+    pub fn issue_expired_client(&self, common_name: &str) -> Identity {
+        let mut params = client_parameters(common_name, &[]);
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+        self.sign(&params)
+    }
+
+    /// A client that trusts this authority, speaks only `versions` and presents `identity` where it is asked to.
+    pub fn client_config_of(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: &Identity,
+    ) -> Arc<ClientConfig> {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
+            .expect("the provider has cipher suites for every version")
+            .with_root_certificates(self.roots())
+            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+            .expect("the key is the one that the certificate was made for");
+        Arc::new(config)
     }
 
     /// The authority's own certificate in PEM form, for programs that read it from a file.
@@ -105,6 +134,11 @@ impl Identity {
         }
     }
 
+    /// The leaf.
+    pub fn leaf(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
+    }
+
     /// The chain in PEM form, leaf first.
     pub fn chain_pem(&self) -> &str {
         &self.chain_pem
@@ -130,6 +164,16 @@ impl Identity {
             .expect("the key is the one that the certificate was made for");
         Arc::new(config)
     }
+}
+
+fn client_parameters(common_name: &str, names: &[&str]) -> CertificateParams {
+    let (mailboxes, domains): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains('@'));
+    let mut params = parameters(&domains);
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let mailbox = |name: &str| SanType::Rfc822Name(name.try_into().expect("names are ASCII"));
+    params.subject_alt_names.extend(mailboxes.into_iter().map(mailbox));
+    params
 }
 
 fn parameters(names: &[&str]) -> CertificateParams {

@@ -14,45 +14,6 @@ pub(super) const KEYS: &[Key] = &[
                in DNS that leads here.",
     },
     Key {
-        path: "tls.level",
-        value: "`modern`, `intermediate`, `compatible`",
-        fallback: Value("\"compatible\""),
-        example: "\"intermediate\"",
-        text: "How old a client may be. `modern`: TLS 1.3. `intermediate`: also TLS 1.2 with the extended master secret (RFC 7627; OpenSSL has \
-               it since 1.1.0). `compatible`: also TLS 1.2 without it. All levels have only suites with forward secrecy and AEAD; \
-               older versions (RFC 8996) are not spoken. A server that finds no TLS with an `mx` listener mostly sends in the clear.",
-    },
-    Key {
-        path: "tls.session_tickets",
-        value: "`true`, `false`",
-        fallback: Value("true"),
-        example: "false",
-        text: "Whether clients may resume a session with a ticket, which spares them most of the handshake. The key of the tickets is made at the \
-               start and at each reload, is replaced every six hours, and is never stored.",
-    },
-    Key {
-        path: "tls.authorities",
-        value: "path",
-        fallback: Otherwise("the authorities that this system trusts"),
-        example: "\"ca.pem\"",
-        text: "PEM file with the certificate authorities that vouch for next hops with `tls = \"verify\"`, in place of those that this system \
-               trusts. Read again at a reload.",
-    },
-    Key {
-        path: "tls.certificates.chain",
-        value: "path",
-        fallback: Required,
-        example: "\"mx.pem\"",
-        text: "PEM file with the certificate of the server, then those that lead to its issuer.",
-    },
-    Key {
-        path: "tls.certificates.key",
-        value: "path",
-        fallback: Required,
-        example: "\"mx.key\"",
-        text: "PEM file with the private key (PKCS #8, PKCS #1 or SEC 1).",
-    },
-    Key {
         path: "local.domains",
         value: "list of domain names",
         fallback: Required,
@@ -66,7 +27,9 @@ pub(super) const KEYS: &[Key] = &[
         example: "\"users.toml\"",
         text: "The users file: TOML, one table a user. `[alice]` with `addresses = [\"alice@example.com\"]` gives alice the mail of that \
                address; without `addresses` it is alice at each local domain. With `password` (and `scram_sha_256`), as `smtpctl encrypt` prints them, \
-               alice can log in, by name or by one of the addresses. Hashes of bcrypt (`$2b$`) and sha-crypt (`$5$`, `$6$`) are taken too.",
+               alice can log in, by name or by one of the addresses. With `certificates` she can by a client certificate (EXTERNAL): \
+               `\"sha256:…\"` is its fingerprint, `\"alice@example.com\"` a mailbox and `\"laptop.example.com\"` a domain name among its \
+               alternative names. Hashes of bcrypt (`$2b$`) and sha-crypt (`$5$`, `$6$`) are taken too.",
     },
     Key {
         path: "local.aliases",
@@ -136,6 +99,16 @@ pub(super) const KEYS: &[Key] = &[
         fallback: Otherwise("`implicit` on port 465, else `starttls` with certificates and `none` without"),
         example: "\"starttls\"",
         text: "When TLS begins: with the first octet, when the client says STARTTLS, or never.",
+    },
+    Key {
+        path: "listener.client_certificates",
+        value: "`off`, `request`, `require`",
+        fallback: Otherwise("`off`"),
+        example: "\"request\"",
+        text: "Whether clients show a certificate in the handshake of TLS. `request`: who has none is served as ever, and who shows one that \
+               `[tls] client_authorities` does not vouch for is refused. `require`: who has none is refused too; on a `starttls` listener \
+               who stays in the clear shows none. A certificate that the users file names lets its user log in without a password \
+               (EXTERNAL), on `submission` listeners. There are no session tickets on such listeners.",
     },
     Key {
         path: "listener.proxy_from",

@@ -56,10 +56,34 @@ async fn both_versions_come_about_and_tell_their_facts() {
         assert!(near.is_tls() && far.is_tls());
         // The same on both sides, as they are equal; and only where it is of this connection alone.
         assert_eq!(accepted.channel_bindings.exporter.is_some(), version.version == TLS13.version);
-        assert!(!accepted.resumed);
+        assert_eq!(accepted.channel_bindings.server_end_point.as_ref().map(|digest| digest.len()), Some(32));
+        assert!(!accepted.resumed && !accepted.verified && accepted.peer_certificate.is_none());
         if version.version == TLS13.version {
             assert_eq!(accepted.key_exchange.as_deref(), Some("X25519MLKEM768"));
         }
+    }
+}
+
+/// The certificate was shown in another handshake, and may have been another.
+#[tokio::test]
+async fn a_session_that_is_resumed_has_no_end_point() {
+    for version in [&TLS12, &TLS13] {
+        let (acceptor, connector) = sides(&[version]);
+        let mut resumed = Vec::new();
+        for _ in 0..2 {
+            let (near, far) = ends().await;
+            let (mut near, mut far) = (Stream::from(near), Stream::from(far));
+            let (accepted, connected) =
+                tokio::join!(near.accept_tls(&acceptor, WITHIN), far.connect_tls(&connector, name(), WITHIN));
+            let (accepted, connected) = (accepted.unwrap(), connected.unwrap());
+            assert_eq!(accepted, connected);
+            assert_eq!(accepted.channel_bindings.server_end_point.is_none(), accepted.resumed);
+            resumed.push(accepted.resumed);
+            // With what the server says the client has read the ticket of TLS 1.3 too.
+            near.write_all(b"hello").await.unwrap();
+            far.read_exact(&mut [0; 5]).await.unwrap();
+        }
+        assert_eq!(resumed, [false, true], "{version:?}");
     }
 }
 

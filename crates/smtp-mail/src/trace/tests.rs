@@ -154,13 +154,43 @@ fn hops_are_counted_whatever_their_case() {
     assert_eq!(hop_count(&header), 2);
 }
 
+#[test]
+fn a_verified_client_certificate_is_named_unless_the_client_has_logged_in() {
+    let hello = hello(HelloKind::Ehlo, "c.example");
+    let field = |common_name: &str, verified, authenticated| {
+        let certificate = PeerCertificate { common_name: Some(common_name.to_owned()), ..PeerCertificate::default() };
+        let tls = TlsFacts { peer_certificate: Some(Box::new(certificate)), verified, ..tls() };
+        text(&Received { tls: Some(&tls), authenticated, ..received(&hello) })
+    };
+    let named = field("mx (1) \"\\\".example", true, false);
+    assert!(named.contains("\r\n\t(client certificate \"mx \\(1\\) \"\\\\\".example\");\r\n"), "{named}");
+    for (name, verified, authenticated) in [("mx.example", false, false), ("mx.example", true, true)] {
+        assert!(!field(name, verified, authenticated).contains("certificate"), "{name} {verified} {authenticated}");
+    }
+    for name in ["Bücher", &"x".repeat(65), ""] {
+        assert!(
+            field(name, true, false).contains(&format!("(client certificate sha256:{})", "0".repeat(64))),
+            "{name}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn nothing_said_breaks_out_of_the_field(
         name in "[!-~]{1,255}", by in "\\PC{0,30}|[\r\n;()]{0,9}", cipher in "\\PC{1,30}|[\r\n;()]{1,9}",
+        common_name in "\\PC{0,30}|[\r\n;()\"]{0,9}",
     ) {
         let hello = hello(HelloKind::Ehlo, &name);
-        let tls = TlsFacts { version: by.clone(), cipher_suite: cipher, key_exchange: Some(by.clone()), ..TlsFacts::default() };
+        let certificate = PeerCertificate { common_name: Some(common_name), ..PeerCertificate::default() };
+        let tls = TlsFacts {
+            version: by.clone(),
+            cipher_suite: cipher,
+            key_exchange: Some(by.clone()),
+            verified: true,
+            peer_certificate: Some(Box::new(certificate)),
+            ..TlsFacts::default()
+        };
         let field = Received { by: &by, tls: Some(&tls), ..received(&hello) }.to_field();
         let block = HeaderBlock::from_bytes(field.clone().into());
         prop_assert_eq!(block.fields().count(), 1);

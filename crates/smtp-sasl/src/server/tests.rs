@@ -77,16 +77,41 @@ fn c05_login_prompts_octet_by_octet() {
 
 #[test]
 fn external_is_whom_the_certificate_names() {
-    let alice = || Login::prepare(b"alice").ok();
+    let alice = Login::prepare(b"alice").unwrap();
+    let authorization = |step: Step| match step {
+        Step::Ask(Question::Certificate { authorization }) => authorization,
+        other => panic!("{other:?}"),
+    };
     let (mut server, step) = start(Mechanism::EXTERNAL, Some(""));
-    assert!(matches!(step, Step::Ask(Question::Certificate)));
-    assert!(matches!(server.certificate(alice()), Step::Authenticated(login) if login.as_str() == "alice"));
-    let (mut server, _) = start(Mechanism::EXTERNAL, Some("alice"));
-    assert!(matches!(server.certificate(alice()), Step::Authenticated(_)));
-    let (mut server, _) = start(Mechanism::EXTERNAL, Some("bob"));
-    assert_eq!(failure(server.certificate(alice())), Failure::Identity);
-    let (mut server, _) = start(Mechanism::EXTERNAL, Some(""));
-    assert_eq!(failure(server.certificate(None)), Failure::Credentials);
+    assert_eq!(authorization(step), None);
+    assert!(matches!(server.certificate(Ok(alice.clone())), Step::Authenticated(login) if login == alice));
+    assert_eq!(server.login(), Some(&alice));
+    let (mut server, step) = start(Mechanism::EXTERNAL, Some("alice"));
+    assert_eq!(authorization(step), Some(alice.clone()));
+    assert!(matches!(server.certificate(Ok(alice.clone())), Step::Authenticated(_)));
+    for refused in [Failure::Identity, Failure::Credentials] {
+        let (mut server, _) = start(Mechanism::EXTERNAL, Some("bob"));
+        assert_eq!(failure(server.certificate(Err(refused))), refused);
+        assert_eq!(server.login().map(Login::as_str), Some("bob"), "for the log");
+        assert_eq!(failure(server.certificate(Ok(alice.clone()))), Failure::Credentials, "it is over");
+    }
+}
+
+/// RFC 4422 appendix A.1: no NUL in the authorization identity. Nothing is asked about it.
+#[test]
+fn external_takes_no_name_that_is_none() {
+    for name in ["alice\0", "a\u{7}", &"x".repeat(256)] {
+        let (_, step) = start(Mechanism::EXTERNAL, Some(name));
+        assert_eq!(failure(step), Failure::Identity, "{name:?}");
+    }
+}
+
+/// RFC 4954 §4: without an initial response the challenge is empty.
+#[test]
+fn external_without_an_initial_response_is_asked_for_it() {
+    let (mut server, step) = start(Mechanism::EXTERNAL, None);
+    assert!(matches!(step, Step::Challenge(challenge) if challenge.is_empty()));
+    assert!(matches!(server.respond(&secret("")), Step::Ask(Question::Certificate { authorization: None })));
 }
 
 #[test]
@@ -104,7 +129,7 @@ fn a_client_of_each_mechanism_gets_in() {
                 Step::Challenge(challenge) => server.respond(&client.respond(challenge.as_bytes()).unwrap()),
                 Step::Ask(Question::Password { password, .. }) => server.verified(password == right),
                 Step::Ask(Question::Keys { .. }) => server.keys(keys.clone()),
-                Step::Ask(Question::Certificate) => panic!("{mechanism}"),
+                Step::Ask(Question::Certificate { .. }) => panic!("{mechanism}"),
                 Step::Authenticated(login) => break login,
                 Step::Failed(failure) => panic!("{mechanism}: {failure}"),
             };

@@ -1,47 +1,18 @@
-//! How long a certificate is valid: the one part of X.509 (RFC 5280 §4.1) that rustls does not tell.
+//! How long a certificate is valid (RFC 5280 §4.1.2.5).
 
 use std::time::SystemTime;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-
-const INTEGER: u8 = 0x02;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
+use smtp_io::certificate::Certificate;
+use smtp_io::certificate::der::{GENERALIZED_TIME, UTC_TIME, take};
 
 /// When the certificate in `der` ends (`notAfter`). None if it is not a certificate, or has a date that is none.
 pub(super) fn not_after(der: &[u8]) -> Option<SystemTime> {
-    let (certificate, _) = take(der, SEQUENCE)?;
-    let (to_be_signed, _) = take(certificate, SEQUENCE)?;
-    // The version is left out in the first version of X.509.
-    let rest = take(to_be_signed, VERSION).map_or(to_be_signed, |(_, rest)| rest);
-    let (_serial_number, rest) = take(rest, INTEGER)?;
-    let (_signature, rest) = take(rest, SEQUENCE)?;
-    let (_issuer, rest) = take(rest, SEQUENCE)?;
-    let (validity, _) = take(rest, SEQUENCE)?;
-    let (_not_before, rest) = time(validity)?;
+    let (_not_before, rest) = time(Certificate::parse(der)?.validity)?;
     let (not_after, _) = time(rest)?;
     Some(not_after)
-}
-
-/// The content of the value that `input` begins with, if it has that tag, and what stands behind it.
-fn take(input: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&[found, first], rest) = input.split_first_chunk::<2>()?;
-    if found != tag {
-        return None;
-    }
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(first), rest),
-        0x81..=0x84 => {
-            let (octets, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (octets.iter().fold(0, |length, &octet| length << 8 | usize::from(octet)), rest)
-        }
-        _ => return None,
-    };
-    rest.split_at_checked(length)
 }
 
 /// `UTCTime` or `GeneralizedTime`, as RFC 5280 §4.1.2.5 restricts them: seconds, and `Z`.

@@ -109,6 +109,31 @@ fn a_certificate_that_ends_soon_or_has_ended_is_warned_of() {
 }
 
 #[test]
+fn who_logs_in_by_a_certificate_is_told() {
+    let (chain, key) = certificate();
+    let text = MAIL_EXCHANGER
+        .replace("[tls]\n", "[tls]\nclient_authorities = \"ca.pem\"\n")
+        .replace("service = \"mx\"", "service = \"submission\"\nclient_certificates = \"require\"");
+    let files = [
+        ("c.toml", text.as_str()),
+        ("mx.pem", chain.as_str()),
+        ("ca.pem", chain.as_str()),
+        ("mx.key", key.as_str()),
+        ("users.toml", "[alice]\ncertificates = [\"alice@example.org\"]\n"),
+        ("aliases", "postmaster: alice\n"),
+    ];
+    let (text, exit_code) = report(&files, on("2026-11-01"));
+    for line in [
+        "listeners     submission on 127.0.0.1:25, tls starttls, client certificates require\n",
+        "              ca.pem vouches for clients\n",
+        "log-in        1 user, by EXTERNAL\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert_eq!(exit_code, 0);
+}
+
+#[test]
 fn a_null_client_is_told_in_short() {
     let text = "hostname = \"app1.example.com\"\n[smart_host]\nto = \"smtp://relay.example.net\"\ntls = \"none\"\n";
     let (text, exit_code) = report(&[("c.toml", text)], on("2026-11-25"));

@@ -11,7 +11,7 @@ use smtp_sasl::{Login, PasswordHash, ScramKeys};
 
 use super::prover::Prover;
 use crate::allowance::LoginAllowance;
-use crate::credentials::{Credentials, UserCredentials};
+use crate::credentials::{CertificateName, Credentials, UserCredentials};
 
 /// `[auth]`; nobody is added yet.
 pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credentials {
@@ -36,7 +36,8 @@ pub(super) fn allowance(auth: &file::Auth) -> LoginAllowance {
     LoginAllowance { limits, on_excess: auth.excess }
 }
 
-/// Adds everybody in the users file who has a password, each hash and key found to be one. What is wrong is told at the user, and not shown.
+/// Adds everybody in the users file who has a password or a certificate, each hash and key found to be one. What is wrong with a
+/// password is told at the user, and not shown.
 pub(super) fn add_users(
     prover: &mut Prover<'_>,
     source: &Source,
@@ -52,8 +53,11 @@ pub(super) fn add_users(
             let text = format!("[{}] has `scram_sha_256` without `password`: `smtpctl encrypt` makes both", **name);
             prover.error_elsewhere(source.problem(name.place(), text));
         }
-        let Some(password) = password else { continue };
-        let user = UserCredentials { user: LocalUser::new(name), password, keys };
+        let certificates = certificates(prover, source, entry);
+        if password.is_none() && certificates.is_empty() {
+            continue;
+        }
+        let user = UserCredentials { user: LocalUser::new(name), password, keys, certificates };
         let logins = logins(prover, source, name, entry, domains);
         // Two users of one name or address are told where recipients are.
         if let Err(message) = credentials.add(user, &logins)
@@ -78,6 +82,17 @@ fn part<T, E: std::fmt::Display>(
             .error_elsewhere(source.problem(name.place(), format!("`{key}` of [{}] cannot be used: {error}", **name)));
     };
     parsed.map_err(refused).ok()
+}
+
+fn certificates(prover: &mut Prover<'_>, source: &Source, entry: &UserEntry) -> Vec<CertificateName> {
+    let parsed = entry.certificates.iter().filter_map(|written| {
+        let refused = |error| {
+            let text = format!("{:?} names no certificate: {error}", **written);
+            prover.error_elsewhere(source.problem(written.place(), text));
+        };
+        written.parse().map_err(refused).ok()
+    });
+    parsed.collect()
 }
 
 /// The name of the user, and each address, as far as somebody can log in by it: an address may have what a login cannot (RFC 4013).

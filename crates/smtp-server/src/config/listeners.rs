@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use smtp_config::Placed;
-use smtp_config::file::{self, File, ListenerTls};
+use smtp_config::file::{self, ClientCertificates, File, ListenerTls};
 use smtp_mail::DomainPattern;
 use smtp_policy::{Network, Relay};
 use smtp_proto::DomainName;
@@ -13,6 +14,7 @@ use smtp_proto::DomainName;
 use super::Listener;
 use super::prover::Prover;
 use crate::certificates::{CertificateError, CertificateFiles, Certificates};
+use crate::credentials::Credentials;
 use crate::metrics::Service;
 
 const SMTP_PORT: u16 = 25;
@@ -28,7 +30,7 @@ pub(super) fn certificates(
     let mut all = Vec::new();
     for written in &tls.certificates {
         let files = CertificateFiles { chain: prover.resolve(&*written.chain), key: prover.resolve(&*written.key) };
-        match Certificates::load(vec![files.clone()]) {
+        match Certificates::load(vec![files.clone()], None) {
             Ok(_) => all.push(files),
             Err(error) => {
                 let place = if is_about(&error, &files) { written.key.place() } else { written.chain.place() };
@@ -36,11 +38,14 @@ pub(super) fn certificates(
             }
         }
     }
+    let client_authorities = client_authorities(prover, tls);
     if all.is_empty() {
         return None;
     }
     let place = tls.certificates.first().and_then(Placed::place);
-    let certificates = Certificates::load(all).map_err(|error| prover.error(place.clone(), with_cause(&error))).ok()?;
+    let certificates = Certificates::load(all, client_authorities)
+        .map_err(|error| prover.error(place.clone(), with_cause(&error)))
+        .ok()?;
     if let Some(hostname) = hostname.filter(|hostname| !certificates.is_for(hostname.as_str())) {
         prover.warn(
             place,
@@ -50,12 +55,25 @@ pub(super) fn certificates(
     Some(Arc::new(certificates))
 }
 
+/// The file with who vouches for clients, where it can be used.
+fn client_authorities(prover: &mut Prover<'_>, tls: &file::Tls) -> Option<PathBuf> {
+    let written = tls.client_authorities.as_ref()?;
+    let path = prover.resolve(&**written);
+    match Certificates::check_client_authorities(&path) {
+        Ok(()) => Some(path),
+        Err(error) => {
+            prover.error(written.place(), with_cause(&error));
+            None
+        }
+    }
+}
+
 /// Whether it is the key that cannot be used.
 fn is_about(error: &CertificateError, files: &CertificateFiles) -> bool {
     match error {
         CertificateError::Read { path, .. } | CertificateError::Pem { path, .. } => *path == files.key,
         CertificateError::Mismatch { .. } => true,
-        CertificateError::Empty { .. } => false,
+        CertificateError::Empty { .. } | CertificateError::Authority { .. } => false,
     }
 }
 
@@ -67,10 +85,11 @@ fn with_cause(error: &CertificateError) -> String {
 }
 
 /// Where to listen: what is written, or what stands in for it.
-pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, has_people: bool) -> Vec<Listener> {
+pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, credentials: &Credentials) -> Vec<Listener> {
     let has_certificates = !file.tls.certificates.is_empty();
+    warn_of_idle_certificates(prover, file, credentials);
     if file.listener.is_empty() {
-        return default_listeners(file.local.is_some(), has_certificates, has_people);
+        return default_listeners(file.local.is_some(), has_certificates, credentials.has_passwords());
     }
     let mut seen = HashSet::new();
     let mut listeners = Vec::new();
@@ -90,10 +109,12 @@ pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, has_people: bool) 
                 prover.error(address.place(), "port 25 is SMTP's: LMTP must have another port (RFC 2033 §5)");
             }
             let tls = listener_tls(prover, written, address.0, has_certificates);
+            let client_certificates = client_certificates(prover, file, written, tls);
             listeners.push(Listener {
                 service: service(written.service),
                 address: address.0,
                 tls,
+                client_certificates,
                 proxy_from: Arc::clone(&proxy_from),
                 by_default: false,
             });
@@ -123,6 +144,7 @@ fn default_listeners(has_local: bool, has_certificates: bool, has_people: bool) 
             service,
             address: SocketAddr::new(address, port),
             tls,
+            client_certificates: ClientCertificates::Off,
             proxy_from: Arc::default(),
             by_default: true,
         })
@@ -163,6 +185,44 @@ fn listener_tls(
         }
         None if has_certificates => ListenerTls::Starttls,
         None => ListenerTls::None,
+    }
+}
+
+/// How a listener asks clients for a certificate: under TLS, and where somebody vouches for them.
+fn client_certificates(
+    prover: &mut Prover<'_>,
+    file: &File,
+    written: &file::Listener,
+    tls: ListenerTls,
+) -> ClientCertificates {
+    let Some(asked) = written.client_certificates.as_ref().filter(|asked| ***asked != ClientCertificates::Off) else {
+        return ClientCertificates::Off;
+    };
+    let key = format!("`client_certificates = \"{}\"`", **asked);
+    if tls == ListenerTls::None {
+        prover.error(asked.place(), format!("{key} needs TLS, which this listener does not have"));
+    } else if file.tls.client_authorities.is_none() {
+        let text = format!("{key} needs somebody who vouches for clients: name a file in [tls] client_authorities");
+        prover.error(asked.place(), text);
+    }
+    **asked
+}
+
+/// What is written for client certificates, and no client is asked for one where it would count.
+fn warn_of_idle_certificates(prover: &mut Prover<'_>, file: &File, credentials: &Credentials) {
+    let asks =
+        |one: &file::Listener| one.client_certificates.as_ref().is_some_and(|asked| **asked != ClientCertificates::Off);
+    if let Some(written) = &file.tls.client_authorities
+        && !file.listener.iter().any(|one| asks(one))
+    {
+        let text = "`client_authorities` is of no use: no [[listener]] has `client_certificates`";
+        prover.warn(written.place(), text);
+    }
+    let lets_in = |one: &file::Listener| one.service == file::Service::Submission && asks(one);
+    if credentials.has_certificates() && !file.listener.iter().any(|one| lets_in(one)) {
+        let place = file.local.as_ref().and_then(|local| local.users.as_ref()).and_then(Placed::place);
+        let text = "users have `certificates`, and no `submission` [[listener]] has `client_certificates`: nobody can log in by one";
+        prover.warn(place, text);
     }
 }
 

@@ -22,8 +22,9 @@ fn login(name: &str) -> Login {
 fn user(name: &str, keys: bool) -> UserCredentials {
     UserCredentials {
         user: LocalUser::new(name),
-        password: PasswordHash::make(&secret(name)),
+        password: Some(PasswordHash::make(&secret(name))),
         keys: keys.then(|| ScramKeys::make(&secret(name))),
+        certificates: Vec::new(),
     }
 }
 

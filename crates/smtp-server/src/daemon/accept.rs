@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use smtp_config::file::ListenerTls;
+use smtp_config::file::{ClientCertificates, ListenerTls};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use super::Listening;
+use crate::certificates::TlsServer;
 use crate::config::{self, Config};
 use crate::listener::{self, BindError, Peer};
 use crate::log;
@@ -66,17 +66,17 @@ impl Listeners {
     /// on. After an error everything is as before.
     pub(super) async fn apply(&mut self, config: &Config) -> Result<(), BindError> {
         let bound = self.bind_added(config).await?;
-        let tls = config.certificates.as_ref().map(|certificates| certificates.server_config(config.tls));
+        let tls = TlsServers::new(config);
         for open in self.take_leaving(config, |_| true) {
             open.close().await;
         }
         for open in &self.open {
             if let Some(listener) = listener_at(config, open.configured) {
-                open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.as_ref())));
+                open.endpoint.send_replace(Arc::new(endpoint(config, listener, tls.of(listener))));
             }
         }
         for (listener, socket) in bound {
-            self.start(Arc::new(endpoint(config, listener, tls.as_ref())), listener.address, socket);
+            self.start(Arc::new(endpoint(config, listener, tls.of(listener))), listener.address, socket);
         }
         Ok(())
     }
@@ -169,13 +169,33 @@ impl Listeners {
     }
 }
 
+/// One for each way to ask clients for a certificate, so that all listeners of one way have the same tickets.
+struct TlsServers(Vec<Arc<TlsServer>>);
+
+impl TlsServers {
+    fn new(config: &Config) -> Self {
+        let ways = [ClientCertificates::Off, ClientCertificates::Request, ClientCertificates::Require];
+        let used = ways.into_iter().filter(|way| config.listeners.iter().any(|one| one.client_certificates == *way));
+        let servers = config.certificates.iter().flat_map(|certificates| {
+            used.clone().map(|clients| Arc::new(TlsServer::new(Arc::clone(certificates), config.tls, clients)))
+        });
+        Self(servers.collect())
+    }
+
+    /// That of a listener, where it has TLS.
+    fn of(&self, listener: &config::Listener) -> Option<Arc<TlsServer>> {
+        let mut servers = self.0.iter().filter(|_| listener.tls != ListenerTls::None);
+        servers.find(|tls| tls.clients() == listener.client_certificates).cloned()
+    }
+}
+
 fn listener_at(config: &Config, address: SocketAddr) -> Option<&config::Listener> {
     config.listeners.iter().find(|listener| listener.address == address)
 }
 
-fn endpoint(config: &Config, listener: &config::Listener, tls: Option<&Arc<rustls::ServerConfig>>) -> Endpoint {
+fn endpoint(config: &Config, listener: &config::Listener, tls: Option<Arc<TlsServer>>) -> Endpoint {
     Endpoint {
-        acceptor: tls.filter(|_| listener.tls != ListenerTls::None).cloned().map(TlsAcceptor::from),
+        tls,
         implicit_tls: listener.tls == ListenerTls::Implicit,
         proxy_from: Arc::clone(&listener.proxy_from),
         ..Endpoint::new(config, &config.hostname, listener.service)

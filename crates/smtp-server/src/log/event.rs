@@ -12,6 +12,7 @@ use smtp_sasl::Login;
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
+use crate::credentials::CertificateName;
 use crate::listener::Peer;
 use crate::metrics::{AttemptResult, AuthMechanism, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
 
@@ -79,6 +80,7 @@ pub fn connected(session: &Session) {
 
 /// A TLS handshake with a client is done.
 pub fn tls_established(session: &Session, facts: &TlsFacts) {
+    let certificate = facts.peer_certificate.as_deref();
     of_session!(
         info,
         session,
@@ -88,6 +90,8 @@ pub fn tls_established(session: &Session, facts: &TlsFacts) {
         key_exchange = facts.key_exchange.as_deref(),
         resumed = facts.resumed,
         server_name = facts.server_name.as_deref(),
+        client_certificate = certificate.map(|found| shown(CertificateName::Fingerprint(found.fingerprint))),
+        client_name = certificate.and_then(|found| found.common_name.as_deref()),
     );
 }
 

@@ -285,6 +285,8 @@ names! {
         Protocol = "protocol",
         /// The peer takes no certificate of ours.
         CertificateRefused = "certificate_refused",
+        /// The peer's certificate is not good, or it has none where one is required.
+        PeerCertificate = "peer_certificate",
         /// It took too long.
         TimedOut = "timed_out",
         /// The connection ended or broke.
@@ -313,6 +315,9 @@ impl TlsFailure {
             Self::CertificateRefused => {
                 "the peer does not trust the certificate: see that [tls] certificates has the whole chain and the name it asks for"
             }
+            Self::PeerCertificate => {
+                "the peer needs a certificate in force, for client authentication, from an authority in [tls] client_authorities"
+            }
             Self::TimedOut => {
                 "the way to the peer is slow, or the peer is: raise [timeouts] tls_handshake if it is a client of yours"
             }
@@ -333,6 +338,8 @@ names! {
         ScramSha256 = "SCRAM-SHA-256",
         /// The same, bound to the TLS channel.
         ScramSha256Plus = "SCRAM-SHA-256-PLUS",
+        /// By client certificate (RFC 4422 appendix A).
+        External = "EXTERNAL",
     }
 }
 

@@ -8,12 +8,13 @@ use smtp_mail::LocalUser;
 use smtp_policy::LoginState;
 use smtp_policy::guard::{LockedOut, LoginGuard};
 use smtp_proto::server::AuthStep;
-use smtp_proto::{Mechanism, NotAwaited, Reply, ReversePath};
+use smtp_proto::{Mechanism, NotAwaited, PeerCertificate, Reply, ReversePath};
 use smtp_sasl::{Failure, Login, Question, Server, Step};
 
 use super::connection::Receiver;
 use super::{Endpoint, replies};
 use crate::config::Config;
+use crate::credentials::verified_certificate;
 use crate::listener::Peer;
 use crate::log;
 use crate::metrics::{AuthMechanism, AuthResult, Service, Stage, Verb};
@@ -23,12 +24,16 @@ use crate::metrics::{AuthMechanism, AuthResult, Service, Stage, Verb};
 pub(super) struct LoggedIn {
     user: LocalUser,
     login: Login,
+    /// By what, where it was a certificate, which must go on naming the user.
+    certificate: Option<Box<PeerCertificate>>,
 }
 
 impl LoggedIn {
     /// Whether this would still be so: a reload may have taken the login away, or given it to another user.
     fn holds(&self, config: &Config) -> bool {
-        config.credentials.user(&self.login) == Some(&self.user)
+        let credentials = &config.credentials;
+        let is_named = |certificate| credentials.named_by(certificate).map(|(user, _)| user) == Some(&self.user);
+        credentials.user(&self.login) == Some(&self.user) && self.certificate.as_deref().is_none_or(is_named)
     }
 
     /// Whether the user may send under that path. The null path claims to be nobody, so it is everybody's.
@@ -139,6 +144,11 @@ impl Receiver {
                 exchange.server.verified(is_right)
             }
             Step::Ask(Question::Keys { login }) => exchange.server.keys(credentials.keys(&login)),
+            Step::Ask(Question::Certificate { authorization }) => {
+                let certificate = self.certificate().ok_or(Failure::Credentials);
+                let login = certificate.and_then(|shown| credentials.login_by_certificate(shown, authorization));
+                exchange.server.certificate(login)
+            }
             step => step,
         })
     }
@@ -164,7 +174,8 @@ impl Receiver {
         self.guard(|guard| guard.succeeded(client, &name, &credentials.limits, at));
         self.shared.metrics().auth(exchange.mechanism, AuthResult::Ok);
         log::authenticated(&self.session, exchange.mechanism, &login);
-        self.login = Some(Box::new(LoggedIn { user, login }));
+        let certificate = self.certificate().filter(|_| exchange.mechanism == AuthMechanism::External).cloned();
+        self.login = Some(Box::new(LoggedIn { user, login, certificate: certificate.map(Box::new) }));
         self.reply_auth(replies::AUTHENTICATED)
     }
 
@@ -184,6 +195,11 @@ impl Receiver {
             wait(delay).await;
         }
         self.reply_auth(reply)
+    }
+
+    /// The certificate that the client has shown, where it was verified.
+    fn certificate(&mut self) -> Option<&PeerCertificate> {
+        self.connection.session().tls().and_then(verified_certificate)
     }
 
     fn reply_auth(&mut self, reply: Reply) -> Result<(), NotAwaited> {

@@ -82,11 +82,11 @@ impl Opened {
     /// logged.
     pub(super) async fn by_network(self, tcp: TcpStream, phase: &mut watch::Receiver<Phase>) -> Option<Receiver> {
         let Self { session, shared, endpoint, .. } = &self;
-        let Some(acceptor) = endpoint.acceptor.as_ref().filter(|_| endpoint.implicit_tls) else {
+        let Some(tls) = endpoint.tls.as_ref().filter(|_| endpoint.implicit_tls) else {
             return Some(self.receiver(tcp, None, None));
         };
         // On the heap, as all that is large and rare: sessions are many, and most of them wait.
-        match Box::pin(secure(tcp, acceptor, endpoint.engine.timeouts.start_tls, phase)).await {
+        match Box::pin(secure(tcp, tls.acceptor(), endpoint.engine.timeouts.start_tls, phase)).await {
             Ok((stream, facts)) => {
                 handshake::done(shared, session, &facts);
                 Some(self.receiver(stream, Some(facts), None))
@@ -253,7 +253,7 @@ impl Receiver {
             HelloKind::Lhlo => Verb::Lhlo,
         };
         self.shared.metrics().command(verb, ReplyCode::OK);
-        let starttls = self.endpoint.acceptor.is_some() && !self.endpoint.implicit_tls;
+        let starttls = self.endpoint.tls.is_some() && !self.endpoint.implicit_tls;
         let secured = self.connection.session().tls().is_some();
         let offered = offer::extensions(&self.shared.config(), secured);
         let offered = Extensions { starttls, auth: self.mechanisms(), ..offered };
@@ -262,7 +262,8 @@ impl Receiver {
 
     async fn start_tls(&mut self, phase: &mut watch::Receiver<Phase>) -> Result<(), Broken> {
         self.shared.metrics().command(Verb::StartTls, ReplyCode::SERVICE_READY);
-        let acceptor = self.endpoint.acceptor.clone().expect("STARTTLS is offered only where there is a certificate");
+        let tls = self.endpoint.tls.as_ref().expect("STARTTLS is offered only where there is a certificate");
+        let acceptor = tls.acceptor();
         let handshake = self.connection.accept_tls(&acceptor, self.endpoint.engine.timeouts.start_tls);
         let facts = match unless_stopped(phase, async { Ok(handshake.await?) }).await {
             Ok(facts) => facts,
@@ -426,7 +427,7 @@ pub(super) enum Broken {
 /// Makes the connection one under TLS, from the first octet.
 async fn secure(
     tcp: TcpStream,
-    acceptor: &TlsAcceptor,
+    acceptor: TlsAcceptor,
     within: Duration,
     phase: &mut watch::Receiver<Phase>,
 ) -> Result<(Stream, TlsFacts), Broken> {
@@ -435,7 +436,7 @@ async fn secure(
             return Err(Broken::Silent);
         }
         let mut stream = Stream::from(tcp);
-        let facts = stream.accept_tls(acceptor, within).await.map_err(ConnectionError::Handshake)?;
+        let facts = stream.accept_tls(&acceptor, within).await.map_err(ConnectionError::Handshake)?;
         Ok((stream, facts))
     };
     let handshake = tokio::time::timeout(within, handshake);

@@ -47,6 +47,7 @@ fn reason_of_tls(error: &rustls::Error) -> TlsFailure {
         Error::PeerIncompatible(_) | Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity) => {
             TlsFailure::Parameters
         }
+        Error::NoCertificatesPresented | Error::InvalidCertificate(_) => TlsFailure::PeerCertificate,
         Error::AlertReceived(
             Alert::BadCertificate
             | Alert::UnsupportedCertificate

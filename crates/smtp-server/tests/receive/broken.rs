@@ -129,7 +129,7 @@ async fn c04_who_looks_and_goes_is_no_failure() {
     let text = house.metrics();
     let failures = text.lines().filter(|line| line.starts_with("smtp_server_tls_failures_total{dir=\"in\""));
     let failures: Vec<&str> = failures.collect();
-    assert_eq!(failures.len(), 8, "one for each reason: {text}");
+    assert_eq!(failures.len(), 9, "one for each reason: {text}");
     assert!(failures.iter().all(|line| line.ends_with(" 0")), "{text}");
     assert!(!text.contains("smtp_server_rejects_total{"), "{text}");
     assert!(lines.grave().is_empty(), "{:?}", lines.grave().first());

@@ -10,6 +10,7 @@ mod handshake;
 mod allowance;
 mod auth;
 mod broken;
+mod certificates;
 mod chunks;
 mod client;
 mod content;

@@ -176,7 +176,7 @@ async fn c10_certificates_that_are_replaced_are_served_to_new_sessions() {
 }
 
 /// Lets the time pass at which the files are looked at.
-async fn look_at_certificates() {
+pub(crate) async fn look_at_certificates() {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(11)).await;
     tokio::time::resume();

@@ -78,6 +78,88 @@ fn what_is_no_hash_is_told_at_the_user_and_not_shown() {
     }
 }
 
+const ASKING: &str = r#"[[listener]]
+service = "submission"
+addresses = ["127.0.0.1:465"]
+client_certificates = "request"
+[tls]
+certificates = [{ chain = "mx.example.org.pem", key = "mx.example.org.key" }]
+client_authorities = "mx.example.org.pem"
+"#;
+
+#[test]
+fn client_certificates_are_asked_for_as_it_is_written() {
+    let folder = Folder::new();
+    folder.certificate("mx.example.org");
+    folder.write("users.toml", "[alice]\ncertificates = [\"alice@example.org\", \"laptop.example.org\"]\n");
+    let config = folder.good(&good_and(ASKING));
+    assert_eq!(config.listeners[0].client_certificates, ClientCertificates::Request);
+    let credentials = &config.credentials;
+    assert!(credentials.has_certificates() && credentials.is_for_people());
+    assert!(!credentials.has_passwords() && !credentials.has_scram());
+    let config = folder.good(&good_and(&ASKING.replace("request", "require")));
+    assert_eq!(config.listeners[0].client_certificates, ClientCertificates::Require);
+}
+
+#[test]
+fn client_certificates_that_cannot_be_used_are_told() {
+    let folder = Folder::new();
+    folder.certificate("mx.example.org");
+    folder.write("no.pem", "no certificate");
+    for (from, to, expected) in [
+        ("\"request\"", "\"ask\"", "c.toml:11:23: \"ask\" is none of \"off\", \"request\", \"require\""),
+        (
+            "client_authorities = \"mx.example.org.pem\"\n",
+            "",
+            "c.toml:11:23: `client_certificates = \"request\"` needs somebody who vouches for clients: name a file in [tls] client_authorities",
+        ),
+        (
+            "client_cert",
+            "tls = \"none\"\nclient_cert",
+            "c.toml:12:23: `client_certificates = \"request\"` needs TLS, which this listener does not have",
+        ),
+        ("s = \"mx.example.org.pem\"", "s = \"no.pem\"", "c.toml:14:22: no.pem holds no certificate"),
+        (
+            "s = \"mx.example.org.pem\"",
+            "s = \"missing.pem\"",
+            "c.toml:14:22: missing.pem cannot be read: check that it exists and that the server's user may read it: No such file or directory (os error 2)",
+        ),
+    ] {
+        assert_eq!(folder.problem(&good_and(&ASKING.replace(from, to))), expected);
+    }
+}
+
+#[test]
+fn client_certificates_that_are_of_no_use_are_warned_of() {
+    let folder = Folder::new();
+    folder.certificate("mx.example.org");
+    let asks_nobody = ASKING.replace("client_certificates", "# client_certificates");
+    let text = "c.toml:14:22: `client_authorities` is of no use: no [[listener]] has `client_certificates`";
+    assert_eq!(folder.warning(&good_and(&asks_nobody)), text);
+    folder.write("users.toml", "[alice]\ncertificates = [\"alice@example.org\"]\n");
+    let text = "c.toml:4:9: users have `certificates`, and no `submission` [[listener]] has `client_certificates`: nobody can log in by one";
+    for nobody in
+        [&*asks_nobody.replace("client_authorities", "# client_authorities"), &ASKING.replace("submission", "mx")]
+    {
+        assert_eq!(folder.warning(&good_and(nobody)), text);
+    }
+}
+
+#[test]
+fn a_certificate_belongs_to_one_user_and_has_a_name() {
+    let folder = Folder::new();
+    let users = "[alice]\ncertificates = [\"a.example\"]\n[bob]\ncertificates = [\"A.example\"]\n";
+    folder.write("users.toml", users);
+    assert_eq!(folder.problem(GOOD), "users.toml:3:2: another user logs in by the certificate a.example already");
+    for (name, error) in [
+        ("CN=alice", "it is neither sha256: and a fingerprint, nor a mailbox, nor a domain name in ASCII"),
+        ("a@b@c", "it is no mailbox in ASCII"),
+    ] {
+        folder.write("users.toml", &format!("[alice]\ncertificates = [\"{name}\"]\n"));
+        assert_eq!(folder.problem(GOOD), format!("users.toml:2:17: {name:?} names no certificate: {error}"));
+    }
+}
+
 #[test]
 fn the_numbers_of_auth_have_their_bounds() {
     let folder = Folder::new();
