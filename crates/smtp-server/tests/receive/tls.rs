@@ -1,10 +1,12 @@
 //! TLS with clients: what is told of it, what is never run, and the life of the certificates.
 
+use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use smtp_server::config::Config;
 use smtp_server::metrics::{AttemptResult, Service};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 use tokio_rustls::client::TlsStream;
@@ -92,6 +94,42 @@ async fn what_stands_behind_starttls_in_the_clear_is_never_run() {
         let rest = dialogue.reply().await;
         assert!(!rest.starts_with(|c: char| c.is_ascii_digit()), "cut at {cut}: {rest}");
     }
+    house.stop().await;
+}
+
+/// What Exim did not see (CVE-2026-45185): with `close_notify` the session is over, in the middle of a chunk and of mail data
+/// as well. What follows in the clear is neither the rest of the message nor a command.
+#[tokio::test]
+async fn close_notify_in_the_middle_of_bdat_and_of_data_is_the_end() {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    const IN_THE_CLEAR: &[u8] =
+        b" a message\r\n.\r\nMAIL FROM:<root@example.org>\r\nRCPT TO:<alice@example.org>\r\nNOOP\r\n";
+    let mut house = House::start("").await;
+    for begin in ["BDAT 25 LAST\r\nSubject: half", "DATA\r\nSubject: half"] {
+        let mut dialogue = starttls(&house, hello(&house).await).await;
+        for command in ["EHLO client.example", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>"] {
+            assert!(dialogue.ask(command).await.starts_with("250"), "{command}");
+        }
+        dialogue.write(begin.as_bytes()).await;
+        let (mut stream, mut tls) = dialogue.stream.into_inner();
+        let mut octets = Vec::new();
+        tls.send_close_notify();
+        tls.write_tls(&mut octets).unwrap();
+        octets.extend_from_slice(IN_THE_CLEAR);
+        stream.write_all(&octets).await.unwrap();
+        let mut heard = Vec::new();
+        // The server does not wait for what it does not want to read: its end may be a reset.
+        let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("the session ends");
+        tls.read_tls(&mut &heard[..]).unwrap();
+        tls.process_new_packets().expect("nothing is said in the clear");
+        let mut replies = String::new();
+        let _ = tls.reader().read_to_string(&mut replies);
+        assert!(replies.is_empty() || replies.lines().all(|line| line.starts_with("354 ")), "{begin:?}: {replies}");
+    }
+    let metrics = house.daemon().control().metrics().clone();
+    until("all sessions are closed", || metrics.sessions_open() == 0).await;
+    assert_eq!(house.daemon().control().queue().stats(SystemTime::now()).messages, 0);
+    assert!(house.mailbox("alice").is_empty());
     house.stop().await;
 }
 
