@@ -22,6 +22,12 @@ fn known(mail: &Path, octets_of_bob: u32) -> String {
     user("alice", "") + &user("bob", &quota) + &user("dora", "")
 }
 
+/// Makes it so at once: Dovecot may read at any time.
+fn know(folder: &Path, mail: &Path, octets_of_bob: u32) {
+    fs::write(folder.join("users.new"), known(mail, octets_of_bob)).unwrap();
+    fs::rename(folder.join("users.new"), folder.join("users")).unwrap();
+}
+
 /// By TCP and by a Unix socket. A mailbox that is full is a failure for the time being.
 fn settings(port: u16, folder: &Path) -> String {
     let place = folder.display();
@@ -46,7 +52,7 @@ async fn each_recipient_has_its_own_end(place: impl FnOnce(&Dovecot, &Path) -> S
     fs::create_dir(&mail).unwrap();
     give_away(&mail);
     let dovecot = Dovecot::start(&folder, |address, folder| settings(address.port(), folder)).await;
-    fs::write(folder.join("users"), known(&mail, 1)).unwrap();
+    know(&folder, &mail, 1);
     house.write("users.toml", "[alice]\n[bob]\n[carol]\n[dora]\n");
     let configuration = fs::read_to_string(house.path("c.toml")).unwrap();
     let lmtp = format!("lmtp = \"{}\"", place(&dovecot, &folder));
@@ -68,7 +74,7 @@ async fn each_recipient_has_its_own_end(place: impl FnOnce(&Dovecot, &Path) -> S
         ])
         .await;
     assert_eq!(mailbox(&mail, "bob").len(), 0);
-    fs::write(folder.join("users"), known(&mail, 1_000_000)).unwrap();
+    know(&folder, &mail, 1_000_000);
     house.attempt("bob@example.org", Delivered).await;
     let queue = house.daemon().control().queue().clone();
     until("the queue is empty", || queue.stats(SystemTime::now()).deliveries == 0).await;
