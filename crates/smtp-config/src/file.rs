@@ -2,6 +2,7 @@
 //! tests hold against these structs; what the code does is said by the `Default` of each.
 
 mod auth;
+mod guards;
 mod retry;
 mod tls;
 
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Size, words};
 
 pub use auth::{Auth, OnExcess};
+pub use guards::{GuardAction, Guards};
 pub use retry::Retry;
 pub use tls::{Certificate, ClientCertificates, Tls, TlsLevel};
 
@@ -37,6 +39,8 @@ pub struct File {
     pub queue: Queue,
     /// `[limits]`
     pub limits: Limits,
+    /// `[guards]`
+    pub guards: Guards,
     /// `[extensions]`
     pub extensions: Extensions,
     /// `[delivery]`
@@ -246,6 +250,8 @@ pub struct Limits {
     pub idle_commands_per_message: Placed<u32>,
     /// MAIL commands of one session.
     pub transactions_per_session: Placed<u32>,
+    /// All commands of one session.
+    pub commands_per_session: Placed<u32>,
     /// Received fields that a message may have.
     pub received_hops: Placed<u32>,
     /// Aliases that may lead from one to the next.
@@ -265,6 +271,7 @@ impl Default for Limits {
             errors_per_session: Placed::unwritten(20),
             idle_commands_per_message: Placed::unwritten(100),
             transactions_per_session: Placed::unwritten(10_000),
+            commands_per_session: Placed::unwritten(100_000),
             received_hops: Placed::unwritten(100),
             alias_depth: Placed::unwritten(10),
             alias_recipients: Placed::unwritten(1000),

@@ -3,6 +3,7 @@
 
 mod auth;
 mod extensions;
+mod guards;
 mod sections;
 mod table;
 mod tls;
@@ -55,7 +56,7 @@ pub enum Fallback {
 }
 
 /// The files beside this one that have keys.
-const PARTS: [&[Key]; 4] = [table::KEYS, tls::KEYS, auth::KEYS, extensions::KEYS];
+const PARTS: [&[Key]; 5] = [table::KEYS, tls::KEYS, auth::KEYS, extensions::KEYS, guards::KEYS];
 
 const fn count() -> usize {
     let (mut keys, mut part) = (0, 0);

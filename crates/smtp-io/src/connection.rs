@@ -105,6 +105,9 @@ impl<S: Session> Connection<S> {
             if let Some(event) = self.session.handle_input(now, self.input.octets()) {
                 return Ok(event);
             }
+            if self.session.awaits_silence() && poll_fn(|context| self.poll_hear(context)).await? {
+                continue;
+            }
             self.fill_output(now);
             if self.input.has_ended() && self.output.is_done() {
                 return self.end();
@@ -119,6 +122,21 @@ impl<S: Session> Connection<S> {
             // The time may have passed with the caller: what has come by then is heard first, but only once.
             looked = due;
             poll_fn(|context| self.poll_progress(context)).await?;
+        }
+    }
+
+    /// Waits for octets of the peer, at most so long; where that is no time it looks once. Whether any came. What came is for the
+    /// session, when it is asked again.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub async fn hears_within(&mut self, time: Duration) -> Result<bool, ConnectionError> {
+        if poll_fn(|context| self.poll_hear(context)).await? || time.is_zero() {
+            return Ok(!self.input.octets().is_empty());
+        }
+        match tokio::time::timeout(time, poll_fn(|context| self.poll_read(context))).await {
+            Ok(read) => read.map(|()| !self.input.octets().is_empty()),
+            Err(_) => Ok(false),
         }
     }
 
@@ -245,6 +263,21 @@ impl<S: Session> Connection<S> {
             // TLS that ends without a close_notify. The protocol above knows its own ends, so this is one end like another.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(ConnectionError::Read(error)),
+        })
+    }
+
+    /// Reads what the system has received by now. Whether that was anything for the session.
+    fn poll_hear(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, ConnectionError>> {
+        if self.stream.has_received() {
+            // An error is told by the read.
+            let _ = ready!(self.stream.poll_readable(context));
+        } else if !self.stream.is_tls() {
+            return Poll::Ready(Ok(false));
+        }
+        let before = self.input.octets().len();
+        Poll::Ready(match self.poll_read(context) {
+            Poll::Ready(read) => read.map(|()| self.input.octets().len() > before),
+            Poll::Pending => Ok(false),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CommonState, HandshakeKind, ProtocolVersion, ServerConfig};
 use smtp_proto::{ChannelBindings, TlsFacts};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -131,7 +133,7 @@ impl Stream {
         #[cfg(target_os = "linux")]
         if let Some(tcp) = self.tcp() {
             // Without it deadlines are less exact, and all else is the same.
-            let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(octets);
+            let _ = SockRef::from(tcp).set_tcp_notsent_lowat(octets);
         }
     }
 
@@ -146,6 +148,27 @@ impl Stream {
         match read {
             Ok(octets) => octets == 0,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Whether the system has received something that is unread, whatever it is.
+    pub(crate) fn has_received(&self) -> bool {
+        let has_received = |socket: SockRef<'_>| matches!(socket.peek(&mut [MaybeUninit::uninit()]), Ok(1..));
+        match &self.0 {
+            Inner::Plain(tcp) => has_received(tcp.into()),
+            Inner::Tls(tls) => has_received(tls.get_ref().0.into()),
+            Inner::Unix(unix) => has_received(unix.into()),
+            Inner::Gone => false,
+        }
+    }
+
+    /// Ready when the runtime knows that there is something to read, so that the next read finds it.
+    pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.0 {
+            Inner::Plain(tcp) => tcp.poll_read_ready(context),
+            Inner::Tls(tls) => tls.get_ref().0.poll_read_ready(context),
+            Inner::Unix(unix) => unix.poll_read_ready(context),
+            Inner::Gone => Poll::Ready(Err(gone())),
         }
     }
 

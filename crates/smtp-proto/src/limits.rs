@@ -44,6 +44,8 @@ pub struct Limits {
     /// Take `MAIL FROM: <…>` and `RCPT TO: <…>`, with one space, for what they are meant to be. RFC 5321 §3.3 permits no space
     /// there; Outlook writes it when it submits. The default is `false`.
     pub space_before_path: bool,
+    /// Command lines of a session, whatever becomes of them. At the one behind it the server closes the session.
+    pub commands_per_session: u32,
     /// Octets of output that may wait before no more input is taken.
     pub output_octets: usize,
     /// Octets of one reply of a server, all its lines together.
@@ -63,6 +65,7 @@ impl Default for Limits {
             idle_commands_per_message: 100,
             transactions_per_session: 10_000,
             space_before_path: false,
+            commands_per_session: 100_000,
             output_octets: 64 * 1024,
             reply_octets: 16 * 1024,
             reply_lines: 128,

@@ -6,6 +6,7 @@ mod content;
 mod event;
 mod replies;
 mod state;
+mod turn;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use bytes::{Bytes, BytesMut};
 
 pub use crate::session::Protocol;
 pub use event::{AuthStep, CloseReason, Event, Framing, Refusal, Subject};
+pub use turn::OutOfTurn;
 
 use crate::limits::Limits;
 use crate::line::LineCutter;
@@ -22,6 +24,7 @@ use crate::tls::TlsFacts;
 use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode};
 use content::MailData;
 use state::State;
+use turn::Owed;
 
 /// What all sessions of a listener have in common.
 #[derive(Clone, Debug)]
@@ -114,6 +117,12 @@ pub struct ServerSession {
     idle_commands: u32,
     /// MAIL commands.
     transactions: u32,
+    /// Command lines.
+    commands: u32,
+    /// What is done about a client that speaks out of turn.
+    out_of_turn: OutOfTurn,
+    /// The reply that the client must hear first.
+    owed: Option<Owed>,
     /// The last command was refused: RCPT and DATA behind it, sent in the same group, are no errors of their own.
     behind_refusal: bool,
     /// A transaction has gone, and the caller has not been told.
@@ -158,6 +167,9 @@ impl ServerSession {
             errors: 0,
             idle_commands: 0,
             transactions: 0,
+            commands: 0,
+            out_of_turn: OutOfTurn::default(),
+            owed: None,
             behind_refusal: false,
             reset_due: false,
             output: BytesMut::new(),
@@ -297,6 +309,8 @@ impl ServerSession {
             self.state = State::Ready;
             self.client = None;
             self.authenticated = false;
+            // The 220 to STARTTLS was heard, or there were no handshake.
+            self.owed = None;
             self.tls = Some(Box::new(tls));
             self.progress = now;
         }
@@ -396,6 +410,7 @@ impl Session for ServerSession {
         if !self.output.is_empty() {
             self.progress = now;
             self.writing = Writing::Given;
+            self.gave_output();
             // The whole buffer is given away, so an idle session holds none.
             return Some(std::mem::take(&mut self.output).freeze());
         }
@@ -408,6 +423,10 @@ impl Session for ServerSession {
             Writing::Nothing => Writing::Nothing,
         };
         None
+    }
+
+    fn awaits_silence(&self) -> bool {
+        self.is_owed()
     }
 
     fn poll_timeout(&self) -> Option<Deadline> {

@@ -40,6 +40,12 @@ pub trait Session {
     /// behind that `None` says that the group has been written, which is progress (RFC 5321 §4.5.3.2.5).
     fn poll_transmit(&mut self, now: Instant) -> Option<Bytes>;
 
+    /// Whether the peer must say nothing before it has heard what waits to be written. A caller that wants to know whether it keeps
+    /// to that looks for input once more before it begins to write, and if there is any begins again at 1.
+    fn awaits_silence(&self) -> bool {
+        false
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due, if no octet comes or goes before; `None` while the
     /// session waits for its own caller.
     fn poll_timeout(&self) -> Option<Deadline>;

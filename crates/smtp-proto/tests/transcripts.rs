@@ -1,6 +1,8 @@
 //! The dialogues of smtp-testkit, run on both engines: by line, whole, octet by octet, and in random cuts.
 
-use smtp_testkit::transcript::{ClientRole, LmtpClientRole, LmtpServerRole, QueriesServerRole, ServerRole, check_all};
+use smtp_testkit::transcript::{
+    ClientRole, LmtpClientRole, LmtpServerRole, QueriesServerRole, ServerRole, WatchfulServerRole, check_all,
+};
 
 const RANDOM_RUNS: u64 = 30;
 
@@ -17,6 +19,11 @@ fn lmtp_server_dialogues_hold_in_every_cut() {
 #[test]
 fn dialogues_of_a_server_that_hands_on_questions_hold_in_every_cut() {
     assert!(check_all::<QueriesServerRole>(RANDOM_RUNS) > 0);
+}
+
+#[test]
+fn watchful_server_dialogues_hold_in_every_cut() {
+    assert!(check_all::<WatchfulServerRole>(RANDOM_RUNS) > 0);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! surprise somebody is a warning. Nothing is opened or made here: that is the daemon's part, so that `check` can run beside it.
 
 mod auth;
+mod guards;
 mod hops;
 mod listeners;
 mod local;
@@ -34,6 +35,8 @@ use crate::local_socket::SocketConfig;
 use crate::metrics::Service;
 
 use self::prover::Prover;
+
+pub use self::guards::Guards;
 
 /// The exit code of a program whose configuration cannot be used: `EX_CONFIG` of sysexits.
 pub const EXIT_CONFIG: u8 = 78;
@@ -67,6 +70,8 @@ pub struct Config {
     pub queue: Queue,
     /// What is too much.
     pub limits: Limits,
+    /// Who is watched for what no honest client does.
+    pub guards: Guards,
     /// What is offered to clients.
     pub extensions: file::Extensions,
     /// How much is delivered at once.
@@ -156,6 +161,8 @@ pub struct Limits {
     pub idle_commands_per_message: u32,
     /// MAIL commands of one session.
     pub transactions_per_session: u32,
+    /// All command lines of one session.
+    pub commands_per_session: u32,
     /// That a message may have.
     pub received_hops: usize,
     /// That one address may stand for.
@@ -243,6 +250,7 @@ impl Config {
         let admin = admin(&mut prover, &file.admin);
         let extensions = extensions(&mut prover, file.extensions);
         let submit = hostname.as_ref().and_then(|hostname| submit::submit(&mut prover, file, hostname));
+        let guards = guards::guards(&mut prover, &file.guards);
         let warnings = prover.finish()?;
         // Each part that is missing has left its problem.
         let (Some(hostname), Some(queue), Some(submit)) = (hostname, queue, submit) else {
@@ -263,6 +271,7 @@ impl Config {
             routes,
             queue,
             limits,
+            guards,
             extensions,
             delivery,
             timeouts,
@@ -303,6 +312,7 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
     prover.positive("errors_per_session", &limits.errors_per_session);
     prover.positive("idle_commands_per_message", &limits.idle_commands_per_message);
     prover.positive("transactions_per_session", &limits.transactions_per_session);
+    prover.positive("commands_per_session", &limits.commands_per_session);
     prover.positive("alias_depth", &limits.alias_depth);
     if *limits.alias_depth > local::ALIAS_DEPTH_MAX {
         prover.error(limits.alias_depth.place(), format!("`alias_depth` must be at most {}", local::ALIAS_DEPTH_MAX));
@@ -318,6 +328,7 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
         errors_per_session: *limits.errors_per_session,
         idle_commands_per_message: *limits.idle_commands_per_message,
         transactions_per_session: *limits.transactions_per_session,
+        commands_per_session: *limits.commands_per_session,
         received_hops: prover.positive("received_hops", &limits.received_hops),
         alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
     }

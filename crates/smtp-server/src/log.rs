@@ -21,7 +21,7 @@ pub use self::daemon::{
 };
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, authenticated, authentication_failed,
-    bounced, closed, connected, delay_notice, held, proxy_refused, received, refused, success_reported,
+    bounced, closed, connected, delay_notice, held, out_of_turn, proxy_refused, received, refused, success_reported,
     tls_established, tls_failed, turned_away,
 };
 pub use self::layer::{LogError, LogLayer, flush, install};

@@ -24,12 +24,12 @@ use prometheus_client::registry::{Registry, Unit};
 use smtp_proto::{ReplyCode, TlsFacts};
 
 pub use self::label::{
-    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, ExcessLimit,
-    KeyExchange, ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
+    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, ExcessLimit, Guard,
+    GuardAction, KeyExchange, ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
 };
 use self::label::{
-    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByExcess, ByKind, ByProxyRefusal, ByReject, ByReload,
-    ByService, ByState, ByTls, ByTlsFailure, YesNo,
+    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByExcess, ByGuard, ByKind, ByProxyRefusal, ByReject,
+    ByReload, ByService, ByState, ByTls, ByTlsFailure, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -57,6 +57,7 @@ struct Inner {
     client_sessions: Counter,
     commands: Family<ByCommand, Counter>,
     rejects: Family<ByReject, Counter>,
+    guards: Family<ByGuard, Counter>,
     proxy_refusals: Family<ByProxyRefusal, Counter>,
     tls: Family<ByTls, Counter>,
     tls_failures: Family<ByTlsFailure, Counter>,
@@ -121,6 +122,11 @@ impl Metrics {
     /// Counts a refusal: the stage of the session and the code of the reply.
     pub fn reject(&self, stage: Stage, code: ReplyCode) {
         self.inner.rejects.get_or_create(&ByReject { stage, code: code.number() }).inc();
+    }
+
+    /// Counts a client that went over a limit, or broke a rule that is watched.
+    pub fn guard(&self, guard: Guard, action: GuardAction) {
+        self.inner.guards.get_or_create(&ByGuard { guard, action }).inc();
     }
 
     /// Counts a connection that was closed for its PROXY header.
@@ -277,6 +283,7 @@ impl Inner {
             client_sessions: Counter::default(),
             commands: Family::default(),
             rejects: Family::default(),
+            guards: Family::default(),
             proxy_refusals: Family::default(),
             excess: Family::default(),
             tls: Family::default(),
@@ -308,6 +315,8 @@ impl Inner {
         registry.register("sessions_opened", "Sessions accepted", self.sessions_opened.clone());
         registry.register("commands", "Commands answered, by the class of the reply", self.commands.clone());
         registry.register("rejects", "Refusals, by stage and reply code", self.rejects.clone());
+        let help = "Clients that went over a limit or broke a rule, and whether they were refused";
+        registry.register("guards", help, self.guards.clone());
         let help = "Connections closed without a word, by what was wrong with the PROXY header";
         registry.register("proxy_refusals", help, self.proxy_refusals.clone());
         registry.register("excess", "Refusals and held messages of senders of too much", self.excess.clone());
@@ -361,6 +370,9 @@ impl Inner {
         }
         for &result in ReloadResult::ALL {
             self.config_reload.get_or_create_owned(&ByReload { result });
+        }
+        for &guard in Guard::ALL {
+            self.guards.get_or_create_owned(&ByGuard { guard, action: GuardAction::Refused });
         }
         for &reason in ProxyRefusal::ALL {
             self.proxy_refusals.get_or_create_owned(&ByProxyRefusal { reason });

@@ -7,6 +7,7 @@ mod arrival;
 mod auth;
 mod author;
 mod connection;
+mod guards;
 mod handshake;
 mod offer;
 mod replies;
@@ -62,6 +63,7 @@ impl Endpoint {
             transactions_per_session: config.limits.transactions_per_session,
             // People cannot mend their Outlook; servers can be expected to know the grammar.
             space_before_path: service == Service::Submission,
+            commands_per_session: config.limits.commands_per_session,
             ..Limits::default()
         };
         let timeouts = ServerTimeouts {

@@ -25,6 +25,7 @@ mod octets;
 mod replay;
 mod run;
 mod server;
+mod watchful;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,7 @@ use smtp_proto::{Limits, Session};
 
 pub use client::{ClientRole, LmtpClientRole};
 pub use server::{LmtpServerRole, QueriesServerRole, ServerRole};
+pub use watchful::WatchfulServerRole;
 
 use octets::read_octets;
 use run::{Cuts, Run};
@@ -212,6 +214,7 @@ fn set_limit(limits: &mut Limits, words: &str) -> Option<()> {
         "message_octets" => limits.message_octets = value.into(),
         "recipients_per_message" => limits.recipients_per_message = size,
         "errors_per_session" => limits.errors_per_session = value,
+        "commands_per_session" => limits.commands_per_session = value,
         "idle_commands_per_message" => limits.idle_commands_per_message = value,
         "transactions_per_session" => limits.transactions_per_session = value,
         "space_before_path" => limits.space_before_path = value == 1,

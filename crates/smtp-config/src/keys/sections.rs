@@ -55,6 +55,13 @@ pub const SECTIONS: &[Section] = &[
         text: "What is too much. What goes over a limit is refused with a precise reply, and never costs more than the limit.",
     },
     Section {
+        path: "guards",
+        written: "[guards]",
+        text: "Rules of SMTP that honest clients keep, and that much of what sends spam or attacks does not. Clients of `[relay] networks`, \
+               programs of this machine and `lmtp` listeners are not watched, nor are the proxies of a listener. What counts is what has reached this \
+               server before its reply was on its way: how the network has cut it makes no difference.",
+    },
+    Section {
         path: "extensions",
         written: "[extensions]",
         text: "What is offered to clients in reply to EHLO, besides PIPELINING, SIZE, 8BITMIME, ENHANCEDSTATUSCODES and STARTTLS.",

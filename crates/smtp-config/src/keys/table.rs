@@ -271,6 +271,13 @@ pub(super) const KEYS: &[Key] = &[
         text: "MAIL commands of one session, whatever becomes of them; at the next one the session is closed with 421 4.7.0.",
     },
     Key {
+        path: "limits.commands_per_session",
+        value: "number of commands",
+        fallback: Value("100000"),
+        example: "10000",
+        text: "All command lines of one session, whatever becomes of them; at the next one the session is closed with 421 4.7.0.",
+    },
+    Key {
         path: "limits.received_hops",
         value: "number of `Received` fields",
         fallback: Value("100"),

@@ -6,8 +6,8 @@ use serde::forward_to_deserialize_any;
 
 use super::*;
 use crate::file::{
-    Admin, Auth, Certificate, Deliver, Delivery, Extensions, File, Limits, Listener, Local, Log, Queue, Relay, Route,
-    SmartHost, Submit, Timeouts, Tls,
+    Admin, Auth, Certificate, Deliver, Delivery, Extensions, File, Guards, Limits, Listener, Local, Log, Queue, Relay,
+    Route, SmartHost, Submit, Timeouts, Tls,
 };
 use crate::{Source, reference};
 
@@ -57,6 +57,7 @@ fn every_key_of_the_structs_has_its_text_and_no_other_has() {
         ("smart_host", fields::<SmartHost>()),
         ("queue", fields::<Queue>()),
         ("limits", fields::<Limits>()),
+        ("guards", fields::<Guards>()),
         ("extensions", fields::<Extensions>()),
         ("delivery", fields::<Delivery>()),
         ("timeouts", fields::<Timeouts>()),

@@ -9,6 +9,7 @@ use smtp_proto::client::{self, ClientConfig, ClientSession};
 use smtp_proto::server::{self, ServerConfig, ServerSession};
 use smtp_proto::{ContentFacts, EnhancedStatus, Envelope, Extensions, Mail, Rcpt, Reply, ReplyCode};
 use smtp_testkit::tls::Authority;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -110,4 +111,60 @@ async fn messages_arrive_octet_for_octet() {
         let taken = server.await.unwrap();
         assert!(taken == messages, "narrow: {narrow}, under TLS: {}", connector.is_some());
     }
+}
+
+/// RFC 2920 §3.1: what reached this machine before the reply was given to it to write has not waited for the reply, though
+/// nobody has read it yet; what comes behind the reply has.
+#[tokio::test]
+async fn what_comes_before_the_reply_is_written_is_out_of_turn() {
+    for (early, expected) in [(true, "503 5.5.1 "), (false, "250-mx.test\r\n")] {
+        let (near, mut far) = ends().await;
+        let config = Arc::new(ServerConfig::new("mx.test".parse().unwrap()));
+        let mut connection = Connection::new(near, ServerSession::new(config, None, now()));
+        assert_eq!(connection.next_event().await.unwrap(), server::Event::Connected);
+        assert!(!connection.hears_within(Duration::ZERO).await.unwrap());
+        connection.session().watch_turns(server::OutOfTurn::Refuse);
+        connection.session().reply(GREETING, now()).unwrap();
+        far.write_all(b"EHLO client.test\r\n").await.unwrap();
+        assert!(matches!(connection.next_event().await.unwrap(), server::Event::Hello(_)));
+        if early {
+            far.write_all(b"MAIL").await.unwrap();
+        }
+        let offered = Extensions { pipelining: true, ..Extensions::default() };
+        connection.session().hello(offered, now()).unwrap();
+        let event = tokio::spawn(async move {
+            let event = connection.next_event().await.unwrap();
+            connection.close(CloseLimits { linger: Duration::ZERO, ..CloseLimits::default() }).await;
+            event
+        });
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"ESMTP\r\n") {
+            far.read_buf(&mut heard).await.unwrap();
+        }
+        let greeting = heard.len();
+        if !early {
+            while !heard.ends_with(b"PIPELINING\r\n") {
+                far.read_buf(&mut heard).await.unwrap();
+            }
+            far.write_all(b"MAIL FROM:<a@a.test>\r\n").await.unwrap();
+        }
+        let event = event.await.unwrap();
+        assert_eq!(matches!(event, server::Event::OutOfTurn { behind: "EHLO", refused: true }), early, "{event:?}");
+        far.read_to_end(&mut heard).await.unwrap();
+        let reply = String::from_utf8_lossy(&heard[greeting..]);
+        assert!(reply.starts_with(expected), "{reply}");
+    }
+}
+
+/// A peer that speaks before it is greeted is heard, at once or within the time that it is given.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_speaks_first_is_heard() {
+    let (near, mut far) = ends().await;
+    let config = Arc::new(ServerConfig::new("mx.test".parse().unwrap()));
+    let mut connection = Connection::new(near, ServerSession::new(config, None, now()));
+    assert_eq!(connection.next_event().await.unwrap(), server::Event::Connected);
+    assert!(!connection.hears_within(Duration::from_secs(5)).await.unwrap());
+    far.write_all(b"E").await.unwrap();
+    assert!(connection.hears_within(Duration::ZERO).await.unwrap());
+    assert!(connection.hears_within(Duration::ZERO).await.unwrap(), "what was heard is not forgotten");
 }

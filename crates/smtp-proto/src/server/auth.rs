@@ -67,6 +67,7 @@ impl ServerSession {
         };
         line::take(input, &line);
         self.progress = now;
+        self.end_group("AUTH");
         match response {
             Ok(AuthResponse::Data(octets)) => {
                 self.state = State::AuthAsked;

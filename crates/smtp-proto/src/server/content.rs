@@ -91,6 +91,7 @@ impl ServerSession {
                 let recipients = mail_data.envelope.recipients.len();
                 self.state = State::Ready;
                 self.reset_due = true;
+                self.took_content();
                 let reply = refusal(fault);
                 self.send_final(&reply, recipients);
                 Break(Some(Event::Refused(Refusal { subject: Subject::Content, reply })))
@@ -101,6 +102,7 @@ impl ServerSession {
     }
 
     fn mail_data_end(&mut self) -> Flow {
+        self.took_content();
         let State::MailData(mail_data) = std::mem::take(&mut self.state) else { return Break(None) };
         self.idle_commands = 0;
         self.state = State::MailDataEndAsked(mail_data.envelope, 0);
@@ -137,6 +139,7 @@ impl ServerSession {
             Some(MailDataPiece::End) => {
                 let (refusal, recipients) = (swallowing.refusal.clone(), swallowing.recipients);
                 self.state = State::Ready;
+                self.took_content();
                 self.send_final(&refusal, recipients);
                 Continue(())
             }

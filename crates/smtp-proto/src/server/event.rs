@@ -55,6 +55,14 @@ pub enum Event {
     /// The session refuses something by itself: for the log, no answer is due. The reply is queued, or will be at the
     /// true end of the mail data. What ends the session is told by [`Event::Closed`] alone.
     Refused(Refusal),
+    /// The client has spoken out of turn, behind this: a verb, or a word for what is no command. It is for the log, no answer is
+    /// due. See [`OutOfTurn`](super::OutOfTurn).
+    OutOfTurn {
+        /// What it should have waited for the reply to.
+        behind: &'static str,
+        /// Whether it is refused: then the end follows.
+        refused: bool,
+    },
     /// The session is over, and no more output comes: when what was given is written, close the connection. Always the
     /// last event.
     Closed(CloseReason),
@@ -123,6 +131,10 @@ pub enum CloseReason {
     TooManyIdleCommands,
     /// More MAIL commands than the limit permits.
     TooManyTransactions,
+    /// More command lines than the limit permits.
+    TooManyCommands,
+    /// The client has not waited for a reply that it had to wait for (RFC 2920 §3.1).
+    OutOfTurn,
     /// There were octets in the clear behind STARTTLS (RFC 3207 §4.2).
     ClearTextAfterStartTls,
     /// An HTTP request: a browser that was made to talk to us.
@@ -141,6 +153,8 @@ impl fmt::Display for CloseReason {
             Self::TooManyErrors => f.write_str("too many errors"),
             Self::TooManyIdleCommands => f.write_str("too many commands without a message"),
             Self::TooManyTransactions => f.write_str("too many transactions"),
+            Self::TooManyCommands => f.write_str("too many commands"),
+            Self::OutOfTurn => f.write_str("spoke out of turn"),
             Self::ClearTextAfterStartTls => f.write_str("octets in the clear after STARTTLS"),
             Self::HttpRequest => f.write_str("HTTP request"),
             Self::MalformedChunk => f.write_str("malformed chunk size"),

@@ -91,5 +91,9 @@ pub(super) const TOO_MANY_IDLE_COMMANDS: Reply = Reply::new(
 );
 pub(super) const TOO_MANY_TRANSACTIONS: Reply =
     Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 7, 0), "closing the channel: connect again for more mail");
+pub(super) const TOO_MANY_COMMANDS: Reply =
+    Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 7, 0), "closing the channel: too many commands");
+pub(super) const OUT_OF_TURN: Reply =
+    Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "You have not waited for the reply: closing the channel");
 pub(super) const TIMEOUT: Reply =
     Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, status(4, 4, 2), "closing the channel: timeout");

@@ -100,6 +100,9 @@ impl ServerSession {
                 self.reset_due = false;
                 return Some(Event::Reset);
             }
+            if let Some(event) = self.out_of_turn(input) {
+                return Some(event);
+            }
             let flow = match self.state {
                 State::Opening => self.opening(),
                 State::NoService
@@ -172,6 +175,11 @@ impl ServerSession {
         };
         line::take(input, &line);
         self.progress = now;
+        self.took_line(parsed.as_ref().ok());
+        self.commands += 1;
+        if self.commands > self.config.limits.commands_per_session {
+            return self.too_many(&replies::TOO_MANY_COMMANDS, CloseReason::TooManyCommands);
+        }
         let behind_refusal = std::mem::take(&mut self.behind_refusal);
         match (parsed, &self.state) {
             (Err(mistake), _) => self.mistake(mistake),

@@ -4,6 +4,7 @@ use super::*;
 use smtp_mail::LocalUser;
 
 mod auth;
+mod guards;
 
 /// A folder with a good configuration, for tests to spoil.
 struct Folder(tempfile::TempDir);

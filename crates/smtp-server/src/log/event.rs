@@ -14,7 +14,9 @@ use tracing::{info, warn};
 
 use crate::credentials::CertificateName;
 use crate::listener::Peer;
-use crate::metrics::{AttemptResult, AuthMechanism, DeliveryClass, ProxyRefusal, Service, Stage, TlsFailure};
+use crate::metrics::{
+    AttemptResult, AuthMechanism, DeliveryClass, Guard, GuardAction, ProxyRefusal, Service, Stage, TlsFailure,
+};
 
 /// The number of a session, in every line that it writes. Not reused while the clock goes forward, restarts included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,6 +130,11 @@ pub fn authentication_failed(session: &Session, mechanism: AuthMechanism, login:
         reason = %reason,
         login = login.map(Login::as_str),
     );
+}
+
+/// A client did not wait for its turn to speak, behind this: a verb, or a word for what is no command.
+pub fn out_of_turn(session: &Session, guard: Guard, action: GuardAction, behind: &'static str) {
+    of_session!(info, session, "out_of_turn", guard = guard.as_str(), action = action.as_str(), behind = behind,);
 }
 
 /// How a session ended.

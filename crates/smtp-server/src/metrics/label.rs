@@ -37,6 +37,11 @@ macro_rules! names {
     };
 }
 
+mod guard;
+
+pub(super) use self::guard::ByGuard;
+pub use self::guard::{Guard, GuardAction};
+
 names! {
     /// What a listener is for.
     Service {

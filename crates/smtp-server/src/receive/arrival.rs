@@ -13,7 +13,7 @@ use super::connection::unless_stopped;
 use super::{Endpoint, Phase};
 use crate::listener::{Peer, SessionPermit, TooMany};
 use crate::log;
-use crate::metrics::{ProxyRefusal, Stage};
+use crate::metrics::{GuardAction, ProxyRefusal, Stage};
 use crate::shared::Shared;
 
 /// Learns from the proxy whose session this is, and books it on that client. `None` where it is closed without a word,
@@ -100,6 +100,7 @@ pub(crate) fn turn_away(
         // A fresh connection has room for a line; if not, the client sees it closed.
         let _ = write(&line);
     }
+    shared.metrics().guard(too_many.into(), GuardAction::Refused);
     shared.metrics().reject(Stage::Connect, reply.code());
     log::turned_away(session, &reply, &too_many);
 }

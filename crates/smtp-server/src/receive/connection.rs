@@ -1,13 +1,14 @@
 //! One session with a client, from the greeting to the end.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
-use smtp_proto::server::{CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
+use smtp_proto::server::{AuthStep, CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
     Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, Mail, NotAwaited, Reply,
-    ReplyClass, ReplyCode, ReversePath, Timer, TlsFacts,
+    ReplyClass, ReplyCode, ReversePath, TlsFacts,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -18,7 +19,7 @@ use super::transaction::{Incoming, Refused, Sender, Transaction};
 use super::{Endpoint, Phase, handshake, offer, replies};
 use crate::listener::SessionPermit;
 use crate::log;
-use crate::metrics::{SessionGuard, Stage, Verb};
+use crate::metrics::{Guard, GuardAction, SessionGuard, Stage, Verb};
 use crate::shared::Shared;
 use crate::submit::Submitter;
 
@@ -50,9 +51,19 @@ pub(super) struct Receiver {
     transaction: Option<Box<Transaction>>,
     opened: Instant,
     messages: u64,
-    refused: u64,
+    pub(super) refused: u64,
     _guard: SessionGuard,
     _permit: SessionPermit,
+}
+
+/// What an event asks for that takes longer. So no event is held while the session waits: it is large, and sessions are many.
+enum Later {
+    Greet,
+    StartTls,
+    Auth(Box<AuthStep>),
+    MailData(bytes::Bytes),
+    MailDataEnd(ContentFacts),
+    Closed(CloseReason),
 }
 
 /// A session from its first moment, before there is a connection on which SMTP can be spoken.
@@ -140,25 +151,19 @@ impl Receiver {
                 event = self.connection.next_event() => event?,
                 () = changed(phase), if !told => continue,
             };
-            match event {
-                Event::Closed(reason) => {
-                    self.count_limit(reason);
-                    return Ok(reason);
+            // An answer that nobody awaits any more (the client has gone) is no fault: the session's next event says why.
+            let _: Result<(), NotAwaited> = match self.answer(event) {
+                Continue(answered) => answered,
+                Break(Later::Closed(reason)) => return Ok(reason),
+                Break(Later::Greet) => Box::pin(self.greet(phase)).await,
+                Break(Later::StartTls) => Ok(Box::pin(self.start_tls(phase)).await?),
+                Break(Later::Auth(step)) => Box::pin(self.auth(*step)).await,
+                Break(Later::MailData(octets)) => {
+                    self.mail_data(octets).await;
+                    Ok(())
                 }
-                Event::StartTls => Box::pin(self.start_tls(phase)).await?,
-                event => self.answer(event).await,
-            }
-        }
-    }
-
-    /// A session that went over a limit was refused its next command; its log line is that of the end.
-    fn count_limit(&self, reason: CloseReason) {
-        use CloseReason as R;
-        if matches!(
-            reason,
-            R::TooManyErrors | R::TooManyIdleCommands | R::TooManyTransactions | R::Timeout(Timer::Session)
-        ) {
-            self.shared.metrics().reject(Stage::Command, ReplyCode::SERVICE_NOT_AVAILABLE);
+                Break(Later::MailDataEnd(facts)) => self.mail_data_end(facts).await,
+            };
         }
     }
 
@@ -185,11 +190,18 @@ impl Receiver {
         }
     }
 
-    /// Answers one event. What is not answered here the engine has answered itself.
-    async fn answer(&mut self, event: Event) {
-        // An answer that nobody awaits any more (the client has gone) is no fault: the session's next event says why.
-        let _: Result<(), NotAwaited> = match event {
-            Event::Connected => self.greet(),
+    /// Answers one event, or says what takes longer. What is not answered here the engine has answered itself.
+    fn answer(&mut self, event: Event) -> ControlFlow<Later, Result<(), NotAwaited>> {
+        Continue(match event {
+            Event::Connected => return Break(Later::Greet),
+            Event::StartTls => return Break(Later::StartTls),
+            Event::Auth(step) => return Break(Later::Auth(Box::new(step))),
+            Event::MailData(octets) => return Break(Later::MailData(octets)),
+            Event::MailDataEnd(facts) => return Break(Later::MailDataEnd(facts)),
+            Event::Closed(reason) => {
+                self.count_limit(reason);
+                return Break(Later::Closed(reason));
+            }
             Event::Hello(hello) => self.hello(&hello),
             Event::Mail(mail) => {
                 let begun = self.begin(mail);
@@ -200,50 +212,45 @@ impl Receiver {
                 let reply = open.map_or(replies::NO_TRANSACTION, |open| open.recipient(&self.shared, &rcpt));
                 self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
-            Event::MailDataStart(framing) => {
-                let (verb, code) = match framing {
-                    Framing::Chunked => (Verb::Bdat, ReplyCode::OK),
-                    _ => (Verb::Data, ReplyCode::START_MAIL_INPUT),
-                };
-                self.shared.metrics().command(verb, code);
-                self.connection.session().begin_mail_data(now())
-            }
-            Event::MailData(octets) => {
-                self.mail_data(octets).await;
+            Event::MailDataStart(framing) => self.mail_data_start(framing),
+            told => {
+                self.hear(told);
                 Ok(())
             }
-            Event::MailDataEnd(facts) => self.mail_data_end(facts).await,
-            Event::Refused(refusal) => {
-                self.refused_by_engine(&refusal);
-                Ok(())
-            }
-            Event::Reset => {
-                self.transaction = None;
-                Ok(())
-            }
-            Event::Auth(step) => Box::pin(self.auth(step)).await,
-            Event::AuthCancelled => {
-                self.auth_cancelled();
-                Ok(())
-            }
-            // The engine's events grow with its extensions; none of the others is switched on here.
-            _ => Ok(()),
-        };
+        })
     }
 
-    fn greet(&mut self) -> Result<(), NotAwaited> {
+    /// Hears what needs no answer.
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Refused(refusal) => self.refused_by_engine(&refusal),
+            Event::Reset => self.transaction = None,
+            Event::OutOfTurn { behind, refused } => self.spoke_out_of_turn(behind, refused),
+            Event::AuthCancelled => self.auth_cancelled(),
+            // The engine's events grow with its extensions; none of the others is switched on here.
+            _ => {}
+        }
+    }
+
+    fn mail_data_start(&mut self, framing: Framing) -> Result<(), NotAwaited> {
+        let (verb, code) = match framing {
+            Framing::Chunked => (Verb::Bdat, ReplyCode::OK),
+            _ => (Verb::Data, ReplyCode::START_MAIL_INPUT),
+        };
+        self.shared.metrics().command(verb, code);
+        self.connection.session().begin_mail_data(now())
+    }
+
+    /// What the client is greeted with now: 220, or that it is not served.
+    pub(super) fn greeting(&self) -> Reply {
         let control = &self.shared.control;
-        let reply = if control.is_stopping() {
+        if control.is_stopping() {
             STOPPING
         } else if control.is_accepting(SystemTime::now()) {
             self.endpoint.greeting.clone()
         } else {
             PAUSED
-        };
-        if reply.class() != ReplyClass::Completion {
-            self.note_refusal(Stage::Connect, &reply, Paths::default());
         }
-        self.connection.session().reply(reply, now())
     }
 
     fn hello(&mut self, hello: &Hello) -> Result<(), NotAwaited> {
@@ -369,11 +376,14 @@ impl Receiver {
             Subject::Content => (Verb::Message, Stage::Message, Paths::default()),
             _ => (Verb::Other, Stage::Command, Paths::default()),
         };
+        if is_one_recipient_too_many(refusal) {
+            self.shared.metrics().guard(Guard::Recipients, GuardAction::Refused);
+        }
         self.shared.metrics().command(verb, refusal.reply.code());
         self.note_refusal(stage, &refusal.reply, paths);
     }
 
-    fn note_refusal(&mut self, stage: Stage, reply: &Reply, paths: Paths<'_>) {
+    pub(super) fn note_refusal(&mut self, stage: Stage, reply: &Reply, paths: Paths<'_>) {
         self.refused += 1;
         self.shared.metrics().reject(stage, reply.code());
         let engine = self.connection.session();
@@ -387,6 +397,11 @@ impl Receiver {
         };
         log::refused(&self.session, refused);
     }
+}
+
+fn is_one_recipient_too_many(refusal: &Refusal) -> bool {
+    refusal.reply.code() == ReplyCode::INSUFFICIENT_STORAGE
+        && matches!(&refusal.subject, Subject::Command(command) if matches!(**command, Command::Rcpt(_)))
 }
 
 /// Whom a refusal is about, as far as the open transaction does not say it.

@@ -7,6 +7,9 @@ const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> R
     Reply::new(code, EnhancedStatus::new(status.0, status.1, status.2), text)
 }
 
+/// The client has spoken before it was greeted (RFC 5321 §3.1).
+pub(super) const EARLY: Reply =
+    reply(ReplyCode::TRANSACTION_FAILED, (5, 5, 1), "You have not waited for the greeting: closing the channel");
 /// MAIL is taken.
 pub(super) const SENDER_OK: Reply = reply(ReplyCode::OK, (2, 1, 0), "Sender ok");
 /// RCPT is taken.

@@ -31,6 +31,9 @@ const LISTENERS: &str = "[[listener]]\nservice = \"mx\"\naddresses = [\"127.0.0.
     [[listener]]\nservice = \"lmtp\"\naddresses = [\"127.0.0.5:0\"]\ntls = \"starttls\"\n\
     [[listener]]\nservice = \"lmtp\"\naddresses = [\"127.0.0.6:0\"]\ntls = \"implicit\"\n";
 
+/// Clients that do not wait for replies are served, so that a table can say in one step what its order must be.
+const HASTE: &str = "[guards]\npipelining = \"count\"\n";
+
 /// alice logs in with `wonderland`; a hash that takes no time, since the tables have many log-ins.
 const USERS: &str = "[alice]\npassword = \"$2b$04$abcdefghijklmnopqrstuujZkTwHUiJ9XdZPwKfcfDo7dMp5DjlTu\"\nscram_sha_256 = \"KEYS\"\n[bob]\n";
 
@@ -126,6 +129,11 @@ async fn hold(table: &str, more: &str) {
 
 /// Runs a table with the listeners of a service, over every transport.
 async fn hold_at(service: Service, table: &str, more: &str) {
+    hold_in(service, table, &format!("{more}{HASTE}")).await;
+}
+
+/// The same with this configuration.
+async fn hold_in(service: Service, table: &str, more: &str) {
     let cases = case::parse(table);
     let mut house = House::start(&format!("{more}{LISTENERS}")).await;
     let keys = ScramKeys::make(&prepare_password(b"wonderland").unwrap());
@@ -178,6 +186,12 @@ async fn other_commands() {
 #[tokio::test]
 async fn extensions() {
     hold(include_str!("cases/extensions.txt"), "").await;
+}
+
+/// RFC 2920 §2, §3.1: whose turn it is to speak.
+#[tokio::test]
+async fn turns() {
+    hold_in(Service::Mx, include_str!("cases/guards.txt"), "").await;
 }
 
 /// RFC 3030.

@@ -138,10 +138,10 @@ async fn c04_who_looks_and_goes_is_no_failure() {
     house.stop().await;
 }
 
-/// C04 (a): who talks before the greeting is served in order.
+/// C04 (a): who talks before the greeting is served in order, where that is permitted.
 #[tokio::test]
 async fn c04_who_talks_first_is_served_in_order() {
-    let mut house = House::start("").await;
+    let mut house = House::start("[guards]\nearly_talkers = \"count\"\n").await;
     let mut dialogue = connect_from("127.0.0.1", house.address(Service::Mx, false)).await;
     dialogue.write(b"EHLO p\r\nQUIT\r\n").await;
     for expected in ["220 ", "250-", "221 "] {

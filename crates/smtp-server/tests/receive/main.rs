@@ -14,6 +14,7 @@ mod certificates;
 mod chunks;
 mod client;
 mod content;
+mod guards;
 mod handshakes;
 mod limits;
 mod lines;
