@@ -17,8 +17,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::types::{
-    Control, ControlReport, PauseRequest, Problem, QueueCheck, QueuedMessage, QueuedRecipient, ResumeRequest, Selector,
-    Stats, Status,
+    AddressRoute, Control, ControlReport, PauseRequest, Problem, QueueCheck, QueuedMessage, QueuedRecipient,
+    ResumeRequest, RouteRequest, Selector, Stats, Status,
 };
 
 /// How long the daemon may think before it begins to answer.
@@ -144,6 +144,11 @@ impl Client {
     /// Ends a pause.
     pub async fn resume(&self, resume: &ResumeRequest) -> Result<Status, ClientError> {
         self.post("/v1/resume", resume).await
+    }
+
+    /// What would become of mail to an address.
+    pub async fn route(&self, request: &RouteRequest) -> Result<AddressRoute, ClientError> {
+        self.post("/v1/route", request).await
     }
 
     /// Checks the queue while it is in use.

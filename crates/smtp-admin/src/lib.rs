@@ -16,6 +16,7 @@
 //! | `GET /v1/queue/messages/{id}` | [`QueuedMessage`] |
 //! | `GET /v1/queue/messages/{id}/content` | the content, octet for octet |
 //! | `POST /v1/queue/control` with a [`Control`] | [`ControlReport`] |
+//! | `POST /v1/route` with a [`RouteRequest`] | [`AddressRoute`] |
 //! | `POST /v1/pause` with a [`PauseRequest`] | [`Status`] |
 //! | `POST /v1/resume` with a [`ResumeRequest`] | [`Status`] |
 //! | `POST /v1/queue/check` | [`QueueCheck`] |
@@ -29,9 +30,9 @@ mod types;
 
 pub use self::client::{Client, ClientError, Content, Entries};
 pub use self::types::{
-    Act, Class, Control, ControlReport, DomainSet, Hold, LastAttempt, Pause, PauseRequest, Problem, QueueCheck,
-    QueueCounts, QueueState, QueuedMessage, QueuedRecipient, ResumeRequest, Running, Scope, Selector, Size, Stats,
-    Status,
+    Act, AddressRoute, Class, Control, ControlReport, DomainSet, Hold, LastAttempt, Pause, PauseRequest, Problem,
+    QueueCheck, QueueCounts, QueueState, QueuedMessage, QueuedRecipient, ResumeRequest, RouteRefusal, RouteRequest,
+    RouteTarget, Running, Scope, Selector, Size, Stats, Status,
 };
 
 /// Where the daemon listens unless the configuration says otherwise.

@@ -1,10 +1,14 @@
 //! What is asked and what is answered.
 
+mod route;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use self::route::{AddressRoute, RouteRefusal, RouteRequest, RouteTarget};
 
 /// Which recipients in the queue are meant: those to which everything that is given applies. Without anything, all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

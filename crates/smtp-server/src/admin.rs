@@ -5,6 +5,7 @@
 mod answer;
 mod peer;
 mod queue;
+mod route;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::connect_info::{ConnectInfo, Connected};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 pub use self::peer::{Admission, Group, Peer};
 
 use self::answer::Refusal;
+use crate::config::InForce;
 use crate::control::Control;
 use crate::local_socket::{BindError, LocalSocket, SocketConfig};
 
@@ -52,6 +54,25 @@ impl AdminSocket {
     }
 }
 
+/// What the requests are about.
+#[derive(Debug, Clone)]
+struct Api {
+    control: Control,
+    configuration: InForce,
+}
+
+impl FromRef<Api> for Control {
+    fn from_ref(api: &Api) -> Self {
+        api.control.clone()
+    }
+}
+
+impl FromRef<Api> for InForce {
+    fn from_ref(api: &Api) -> Self {
+        api.configuration.clone()
+    }
+}
+
 /// Serves the API until `shutdown` is done; requests under way may take a moment longer.
 ///
 /// # Errors
@@ -59,11 +80,13 @@ impl AdminSocket {
 pub async fn serve(
     socket: AdminSocket,
     control: Control,
+    configuration: InForce,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let AdminSocket { admission, socket } = socket;
     let (listener, file) = socket.into_parts();
-    let router = router(control, Arc::new(admission)).into_make_service_with_connect_info::<Caller>();
+    let router =
+        router(Api { control, configuration }, Arc::new(admission)).into_make_service_with_connect_info::<Caller>();
     let (stop, stopped) = oneshot::channel();
     let stopping = async {
         shutdown.await;
@@ -83,13 +106,14 @@ pub async fn serve(
     served
 }
 
-fn router(control: Control, admission: Arc<Admission>) -> Router {
+fn router(api: Api, admission: Arc<Admission>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(state::readyz))
         .route("/metrics", get(state::metrics))
         .route("/v1/status", get(state::status))
         .route("/v1/stats", get(state::stats))
+        .route("/v1/route", post(route::route))
         .route("/v1/pause", post(state::pause))
         .route("/v1/resume", post(state::resume))
         .route("/v1/queue/find", post(queue::find))
@@ -101,7 +125,7 @@ fn router(control: Control, admission: Arc<Admission>) -> Router {
         .method_not_allowed_fallback(async |request: Request| Refusal::unknown(&request))
         .layer(DefaultBodyLimit::max(REQUEST_OCTETS_MAX))
         .layer(middleware::from_fn_with_state(admission, admit))
-        .with_state(control)
+        .with_state(api)
 }
 
 /// The process that asks; `None` where the kernel does not say, which admits nobody.

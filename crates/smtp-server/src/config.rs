@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::RootCertStore;
 use smtp_client::NextHop;
 use smtp_config::file::{self, ClientCertificates, File, ListenerTls};
@@ -206,6 +207,27 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For what is under way when the server stops.
     pub drain: Duration,
+}
+
+/// The configuration in force. Clones see what is put in force later.
+#[derive(Debug, Clone)]
+pub struct InForce(Arc<ArcSwap<Config>>);
+
+impl InForce {
+    /// This one is, until there is another.
+    pub fn new(config: Arc<Config>) -> Self {
+        Self(Arc::new(ArcSwap::new(config)))
+    }
+
+    /// The one in force now. Whoever needs it to stay the same for a while keeps what this returns.
+    pub fn load(&self) -> Arc<Config> {
+        self.0.load_full()
+    }
+
+    /// Puts another one in force.
+    pub(crate) fn store(&self, config: Arc<Config>) {
+        self.0.store(config);
+    }
 }
 
 /// A configuration, and what is to be said of it.

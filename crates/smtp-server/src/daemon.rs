@@ -111,7 +111,7 @@ impl Daemon {
         let submission = Submission { shared: Arc::clone(&shared), phase: phases, alive };
         let submit = LocalSocket::bind(&config.submit.socket)?;
         let (admin_stop, admin_stopped) = oneshot::channel::<()>();
-        let admin = admin::serve(admin, shared.control.clone(), async {
+        let admin = admin::serve(admin, shared.control.clone(), shared.configuration(), async {
             // It stops when told, or when the daemon is gone.
             let _ = admin_stopped.await;
         });

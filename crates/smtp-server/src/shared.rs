@@ -14,7 +14,7 @@ use smtp_queue::Queue;
 use tokio::sync::broadcast;
 
 use crate::allowance::Account;
-use crate::config::Config;
+use crate::config::{Config, InForce};
 use crate::control::Control;
 use crate::listener::Sessions;
 use crate::metrics::{AttemptResult, Metrics, Service};
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) sent: Mutex<Sent<Account>>,
     /// Who has failed to log in too often. It outlives reloads.
     pub(crate) login_guard: Mutex<LoginGuard>,
-    config: ArcSwap<Config>,
+    config: InForce,
     deliverer: ArcSwap<Deliverer>,
     submit_endpoint: ArcSwap<Endpoint>,
     watchers: broadcast::Sender<Arc<Attempted>>,
@@ -67,7 +67,7 @@ impl Shared {
             sessions: Arc::default(),
             sent: Mutex::default(),
             login_guard: Mutex::default(),
-            config: ArcSwap::new(config),
+            config: InForce::new(config),
             deliverer,
             submit_endpoint,
             watchers,
@@ -76,7 +76,12 @@ impl Shared {
 
     /// The configuration in force now. Whoever needs it to stay the same for a while keeps what this returns.
     pub(crate) fn config(&self) -> Arc<Config> {
-        self.config.load_full()
+        self.config.load()
+    }
+
+    /// The same for who asks for it later.
+    pub(crate) fn configuration(&self) -> InForce {
+        self.config.clone()
     }
 
     pub(crate) fn set_config(&self, config: Arc<Config>) {

@@ -29,7 +29,7 @@ pub(crate) async fn act(command: Command, place: &Place, json: bool) -> Result<(
         Command::Resume(Resume::Mta { domain, why }) => session.resume(mta(domain), why).await,
         Command::Resume(Resume::Mda { why }) => session.resume(Scope::Mda, why).await,
         Command::Resume(Resume::Smtp { why }) => session.resume(Scope::Smtp, why).await,
-        Command::Show(_) | Command::Check(_) | Command::Rebuild(_) | Command::Encrypt(_) => {
+        Command::Show(_) | Command::Check(_) | Command::Rebuild(_) | Command::Encrypt(_) | Command::Route { .. } => {
             unreachable!("these change nothing by the daemon")
         }
     }

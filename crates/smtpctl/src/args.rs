@@ -66,6 +66,12 @@ pub(crate) enum Command {
     ///
     /// The password is asked for at a terminal, else read from standard input, to the end of the first line.
     Encrypt(Encrypt),
+    /// Say what would become of mail to an address: whom it stands for, into which mailbox or to which next hop it goes, or
+    /// why it is refused.
+    Route {
+        /// The address; without a domain it is one of this machine.
+        address: String,
+    },
     /// Make the index of the queue anew from its log. The server must be stopped.
     Rebuild(Directory),
 }

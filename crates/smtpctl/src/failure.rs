@@ -12,6 +12,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Nothing in the queue is what was asked for.
     NothingMatched,
+    /// Mail to this address does not arrive, and why.
+    Undeliverable(String),
     /// It was tried and did not work.
     Failed(anyhow::Error),
     /// The server is not running.
@@ -26,7 +28,7 @@ impl Failure {
     /// sysexits.h where there is a code for it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::NothingMatched | Self::Failed(_) => 1,
+            Self::NothingMatched | Self::Undeliverable(_) | Self::Failed(_) => 1,
             Self::Usage(_) => 64,
             Self::NotRunning(_) => 69,
             Self::NotPermitted(_) => 77,
@@ -41,9 +43,11 @@ impl Display for Failure {
             Self::NothingMatched => f.write_str("nothing in the queue matches"),
             // The whole chain: what failed, then why.
             Self::Failed(error) => write!(f, "{error:#}"),
-            Self::Usage(text) | Self::NotRunning(text) | Self::NotPermitted(text) | Self::Configuration(text) => {
-                f.write_str(text)
-            }
+            Self::Usage(text)
+            | Self::Undeliverable(text)
+            | Self::NotRunning(text)
+            | Self::NotPermitted(text)
+            | Self::Configuration(text) => f.write_str(text),
         }
     }
 }

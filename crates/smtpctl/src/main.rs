@@ -13,6 +13,7 @@ mod failure;
 mod offline;
 mod place;
 mod render;
+mod route;
 mod selection;
 mod sendmail;
 mod show;
@@ -67,6 +68,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Show(what) => show::show(what, &place, json).await,
             Command::Check(directory) => offline::check(directory.directory, &place, json).await,
             Command::Rebuild(directory) => offline::rebuild(directory.directory, &place, json),
+            Command::Route { address } => route::show(address, &place, json).await,
             Command::Encrypt(encrypt) => encrypt::encrypt(encrypt, json).await,
             command => act::act(command, &place, json).await,
         }

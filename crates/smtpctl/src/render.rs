@@ -6,9 +6,11 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use smtp_admin::{Act, Pause, QueueCheck, QueueState, QueuedMessage, QueuedRecipient, Running, Stats, Status};
 
+mod route;
 mod table;
 mod text;
 
+pub(crate) use self::route::{route, undeliverable};
 pub(crate) use self::table::QueueTable;
 pub(crate) use self::text::TerminalFilter;
 use self::text::{octets, path, rfc3339, span, visible};

@@ -9,6 +9,7 @@ mod message;
 mod options;
 mod session;
 mod user;
+mod verify;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -38,6 +39,7 @@ Sends the message on standard input to the addresses. What callers of sendmail w
   -f A, -r A    the sender; '<>' is nobody. Left out: your own name
   -F NAME       your full name, for a message without From
   -bm           send (what is done anyway)
+  -bv           say of each address where mail to it would go, or why it is refused; send nothing
   -bs           speak SMTP on standard input and output
   -bp           show the queue (mailq)
   -bi, -I       say that aliases need no database (newaliases)
@@ -106,6 +108,7 @@ fn run(name: Name, arguments: impl IntoIterator<Item = OsString>) -> Result<Exit
     match options.mode {
         Mode::Deliver => deliver(options, &submission(&global)?)?,
         Mode::Smtp => speak(&submission(&global)?.socket)?,
+        Mode::Verify => verify::verify(&options.recipients, &global)?,
         Mode::Aliases => print(ALIASES_ARE_LIVE)?,
         Mode::Help => print(HELP)?,
         Mode::ShowQueue => return Ok(smtpctl(global, &["show", "queue"])),

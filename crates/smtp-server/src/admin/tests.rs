@@ -23,6 +23,7 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
+use crate::config::Config;
 use crate::control::Topic;
 use crate::local_socket::SocketConfig;
 use crate::log::{Format, LogLayer};
@@ -45,7 +46,7 @@ impl Fixture {
         let control = Control::new(queue, Metrics::new(), "mx.example.com");
         let socket = AdminSocket::bind(SocketConfig { path: path.clone(), mode: 0o660, group: None }).unwrap();
         let (stop, stopped) = oneshot::channel();
-        let served = tokio::spawn(serve(socket, control.clone(), async {
+        let served = tokio::spawn(serve(socket, control.clone(), configuration(&directory), async {
             let _ = stopped.await;
         }));
         Self { directory, control, client: Client::new(path), stop: Some(stop), served }
@@ -91,6 +92,12 @@ impl Fixture {
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     }
+}
+
+fn configuration(directory: &TempDir) -> InForce {
+    let path = directory.path().join("c.toml");
+    std::fs::write(&path, "hostname = \"mx.example.com\"\n[smart_host]\nto = \"smtp://smart.example.net\"\n").unwrap();
+    InForce::new(Arc::new(Config::load(&path).unwrap().config))
 }
 
 fn new_message(reverse_path: &str, forward_paths: &[&str]) -> NewMessage {
@@ -407,7 +414,8 @@ async fn a_stranger_is_turned_away_from_every_path() {
     let path = fixture.directory.path().join("other.sock");
     let listener = UnixListener::bind(&path).unwrap();
     let stranger = Peer { uid: 4_000_000_000, gid: 4_000_000_000, pid: None };
-    let router = router(fixture.control.clone(), Arc::new(Admission::new(None)));
+    let api = Api { control: fixture.control.clone(), configuration: configuration(&fixture.directory) };
+    let router = router(api, Arc::new(Admission::new(None)));
     for (name, caller) in [("stranger", Caller(Some(stranger))), ("unknown", Caller(None))] {
         let path = path.with_extension(name);
         let listener = UnixListener::bind(&path).unwrap();

@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     Deliver,
     /// Speak SMTP on standard input and output: `-bs`.
     Smtp,
+    /// Say what would become of mail to the operands: `-bv`.
+    Verify,
     /// Show the queue: `-bp`, mailq.
     ShowQueue,
     /// Say that aliases need no database: `-bi`, `-I`, newaliases.
@@ -208,9 +210,7 @@ fn mode(text: &str) -> Result<Mode, Exit> {
         "p" => Ok(Mode::ShowQueue),
         "i" => Ok(Mode::Aliases),
         "d" | "D" | "l" => Err(usage(format!("-b{text}: the daemon is smtp-server"))),
-        "v" => Err(usage(
-            "-bv: `smtp-server check` proves aliases, and RCPT on a session of -bs tries an address".to_owned(),
-        )),
+        "v" => Ok(Mode::Verify),
         _ => Err(usage(format!("-b{text} is no mode that is known"))),
     }
 }

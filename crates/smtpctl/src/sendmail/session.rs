@@ -234,7 +234,7 @@ fn is_too_many(reply: &RemoteReply) -> bool {
 }
 
 /// The domain that a greeting begins with (RFC 5321 §4.2).
-fn greeted_by(greeting: &RemoteReply) -> Option<Domain> {
+pub(super) fn greeted_by(greeting: &RemoteReply) -> Option<Domain> {
     let text = std::str::from_utf8(greeting.lines().next()?).ok()?;
     text.split(' ').next()?.parse().ok()
 }
@@ -247,9 +247,12 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    fn add(&mut self, stage: Stage, reply: &RemoteReply) {
-        self.lines.push(shown(reply));
-        let code = exit_code(stage, reply);
+    pub(super) fn add(&mut self, stage: Stage, reply: &RemoteReply) {
+        self.push(exit_code(stage, reply), shown(reply));
+    }
+
+    pub(super) fn push(&mut self, code: u8, line: String) {
+        self.lines.push(line);
         // One that may come right later is the mildest.
         self.code = Some(self.code.filter(|&before| before != code::TEMPFAIL).unwrap_or(code));
     }

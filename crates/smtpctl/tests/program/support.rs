@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use smtp_mail::{Destination, MessageId};
 use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt};
 use smtp_queue::{NewDelivery, NewMessage, NewRecipient, Queue, QueueConfig};
 use smtp_server::admin::AdminSocket;
+use smtp_server::config::{Config, InForce};
 use smtp_server::control::Control;
 use smtp_server::local_socket::SocketConfig;
 use smtp_server::metrics::Metrics;
@@ -33,9 +35,10 @@ impl Server {
         let control = Control::new(queue, Metrics::new(), "mx.example.com");
         let path = directory.path().join("control.sock");
         let serving = control.clone();
+        let in_force = InForce::new(Arc::new(loaded(directory.path())));
         runtime.block_on(async {
             let socket = AdminSocket::bind(SocketConfig { path, mode: 0o660, group: None }).unwrap();
-            tokio::spawn(smtp_server::admin::serve(socket, serving, std::future::pending()));
+            tokio::spawn(smtp_server::admin::serve(socket, serving, in_force, std::future::pending()));
         });
         Self { directory, runtime, control }
     }
@@ -59,6 +62,13 @@ impl Server {
         arguments.extend(line.split_whitespace().map(str::to_owned));
         run(&arguments, input)
     }
+}
+
+/// A configuration by which all mail goes to a smart host.
+fn loaded(directory: &Path) -> Config {
+    let path = directory.join("server.toml");
+    std::fs::write(&path, "hostname = \"mx.demo.test\"\n[smart_host]\nto = \"smtp://smart.demo.test\"\n").unwrap();
+    Config::load(&path).unwrap().config
 }
 
 /// Puts a message into a queue, received a minute and a half ago.

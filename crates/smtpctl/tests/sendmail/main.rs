@@ -13,3 +13,4 @@ mod down;
 mod programs;
 mod support;
 mod survey;
+mod verify;

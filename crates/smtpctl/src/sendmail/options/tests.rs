@@ -190,9 +190,8 @@ fn modes_are_those_of_old() {
     ] {
         assert_eq!(parse(line), Ok(Options { mode, ..Options::default() }), "{line:?}");
     }
-    for wrong in
-        [&["-bd"][..], &["-bd", "-q30m"], &["-q1h"], &["-qRexample"], &["-qI"], &["-bz"], &["-b"], &["-bv", "root"]]
-    {
+    assert_eq!(parse(&["-bv", "root"]).unwrap().mode, Mode::Verify);
+    for wrong in [&["-bd"][..], &["-bd", "-q30m"], &["-q1h"], &["-qRexample"], &["-qI"], &["-bz"], &["-b"]] {
         assert_eq!(parse(wrong).unwrap_err().code, code::USAGE, "{wrong:?}");
     }
 }
