@@ -17,6 +17,8 @@ pub(super) fn extensions(config: &Config, secured: bool) -> Extensions {
         eight_bit_mime: true,
         smtputf8: config.extensions.smtputf8,
         enhanced_status_codes: true,
+        // RFC 5321 §4.1.1.1: a command beyond the minimum of §4.5.1 is listed.
+        help: true,
         chunking: config.extensions.chunking,
         binary_mime: config.extensions.binarymime,
         dsn: config.extensions.dsn,

@@ -177,8 +177,9 @@ impl Transaction {
         let Self { config, allowance, mail, draft, recipients, .. } = *self;
         let (octets, count, named) = (incoming.facts.octets, recipients.deliveries.len(), recipients.named);
         let message = NewMessage {
+            // What is sent on is longer than what came: SIZE is of all of it (RFC 1870 §6).
+            facts: ContentFacts { octets: header.len() as u64 + draft.octets(), ..incoming.facts },
             header,
-            facts: incoming.facts,
             received_at,
             expires_at: received_at + config.queue.expire_after,
             delay_notice_at: config.queue.delay_notice_after.map(|after| received_at + after),
@@ -257,7 +258,7 @@ impl Transaction {
             authenticated: self.login.is_some(),
             tls: incoming.tls.as_ref(),
             id,
-            recipient: self.recipients.only(),
+            recipient: self.recipients.only().filter(|path| path.is_ascii() || incoming.facts.eight_bit_header),
             at: received_at,
         };
         let submitted = (endpoint.service == Service::Submission).then(|| {
@@ -300,9 +301,7 @@ impl Recipients {
             None => self.first = Some(named.forward_path.clone()),
             Some(first) => self.several |= *first != named.forward_path,
         }
-        for target in targets {
-            self.deliveries.add(target, named);
-        }
+        self.deliveries.add_all(targets, named);
     }
 }
 

@@ -195,9 +195,7 @@ async fn report(
         now,
     });
     let mut deliveries = Deliveries::default();
-    for target in targets {
-        deliveries.add(target, &dsn.rcpt);
-    }
+    deliveries.add_all(targets, &dsn.rcpt);
     let message = NewMessage {
         mail: dsn.mail,
         header: dsn.header,

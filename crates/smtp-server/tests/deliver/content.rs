@@ -34,6 +34,34 @@ async fn smtputf8_is_asked_for_only_where_it_is_needed() {
     house.stop().await;
 }
 
+/// RFC 6531 §3.2: our own Received field makes no message need SMTPUTF8 that does without it behind an alias.
+#[tokio::test]
+async fn the_trace_of_an_address_in_utf8_asks_for_nothing() {
+    let peer = Peer::start(Script::new().extensions(&["PIPELINING"]));
+    let mut house = House::start(&routed("", &[("example.net", &peer)])).await;
+    house.write("aliases", "postmaster: alice\nj\u{fc}rgen: x@example.net\n");
+    house.reload().await;
+    accept_with(&house, " SMTPUTF8", "j\u{fc}rgen@example.org", &message("m")).await;
+    house.attempt("x@example.net", Delivered).await;
+    let received = peer.messages().remove(0);
+    assert_eq!((received.mail.as_str(), received.content.is_ascii()), ("<alice@example.org>", true));
+    house.stop().await;
+}
+
+/// RFC 1870 §6: all that is sent is declared, with the field that was put on top, and without the dots of the wire.
+#[tokio::test]
+async fn the_size_that_is_declared_is_that_of_what_is_sent() {
+    let peer = Peer::start(Script::new().extensions(&["PIPELINING", "SIZE"]));
+    let mut house = House::start(&routed("", &[("example.net", &peer)])).await;
+    for content in ["Subject: x\r\n\r\nhello\r\n", " no header\r\n", "Subject: x\r\n\r\n..\r\n..x\r\n"] {
+        accept(&house, "alice@example.org", &["x@example.net"], content).await;
+        house.attempt("x@example.net", Delivered).await;
+        let received = peer.messages().pop().unwrap();
+        assert_eq!(received.mail, format!("<alice@example.org> SIZE={}", received.content.len()), "{content:?}");
+    }
+    house.stop().await;
+}
+
 /// Octets are never changed, so what a next hop cannot take goes back (RFC 6152 §3).
 #[tokio::test]
 async fn eight_bits_go_only_where_they_are_taken() {

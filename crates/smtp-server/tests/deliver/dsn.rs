@@ -137,6 +137,25 @@ async fn an_alias_passes_on_what_was_asked() {
     assert_eq!(house.maildir("alice"), [""; 0]);
 }
 
+/// §5.2.7.3: of several addresses that an alias stands for one alone tells of success; failures are told of each.
+#[tokio::test]
+async fn an_alias_for_several_tells_of_success_once() {
+    let peer = conforming();
+    let mut house = House::start(&routed(SOON, &[("example.net", &peer)])).await;
+    house.write("aliases", "postmaster: alice\nteam: bob, x@example.net\n");
+    house.reload().await;
+    accept(&house, "", &["<team@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Team@example.org"]).await;
+    emptied(&mut house).await;
+    house.stop().await;
+    assert_eq!(said(&peer, "RCPT"), ["RCPT TO:<x@example.net> NOTIFY=FAILURE ORCPT=rfc822;Team@example.org"]);
+    let reports = house.maildir("alice");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(
+        reports[0].contains("Action: delivered") && reports[0].contains("Original-Recipient: rfc822; Team@"),
+        "{reports:?}"
+    );
+}
+
 /// §6.1: a report asks for nothing where it goes, also not for what the message asked for.
 #[tokio::test]
 async fn a_report_asks_for_no_report() {

@@ -1,9 +1,12 @@
 //! Certificates of clients: who is asked for one, what is refused, and who logs in by one (EXTERNAL).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind};
+use rustls::{ClientConfig, HandshakeKind, SignatureScheme};
 use smtp_io::certificate::Certificate;
 use smtp_server::metrics::{AttemptResult, Service};
 use smtp_testkit::tls::{Authority, Identity};
@@ -63,6 +66,37 @@ fn count(house: &House, reason: &str) -> String {
     let text = house.metrics();
     let start = format!("smtp_server_tls_failures_total{{dir=\"in\",reason=\"{reason}\"}} ");
     text.lines().find_map(|line| line.strip_prefix(&start)).unwrap().to_owned()
+}
+
+/// A client without a certificate, which remembers whether it was asked for one.
+#[derive(Debug, Default)]
+struct Asked(AtomicBool);
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _hints: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// RFC 8314 §4.2.
+#[tokio::test]
+async fn nobody_is_asked_where_the_configuration_says_nothing() {
+    let clients = Authority::new();
+    for is_asked in [false, true] {
+        let mut house = if is_asked { house(&clients, "request", USERS).await } else { House::start("").await };
+        let asked = Arc::new(Asked::default());
+        let mut config = ClientConfig::clone(&house.authority.client_config());
+        config.client_auth_cert_resolver = Arc::clone(&asked) as Arc<dyn ResolvesClientCert>;
+        let config = Arc::new(config);
+        assert!(implicit(&house, &config).await.is_some() && upgraded(&house, Service::Mx, &config).await.is_some());
+        assert_eq!(asked.0.load(Ordering::Relaxed), is_asked);
+        house.stop().await;
+    }
 }
 
 #[tokio::test]
