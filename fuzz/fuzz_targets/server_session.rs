@@ -1,5 +1,6 @@
-//! Any octets from a client, in pieces, with any answers: no panic, the same session however the pieces are cut,
-//! content that is clean, replies that are lines, and an end that comes once and last.
+//! Any octets from a client, in pieces, with any answers: no panic, the same session however the pieces are cut, no mail
+//! data without a recipient, content that is clean, replies that are lines, an end that comes once and last, and nothing
+//! that lasts across STARTTLS.
 #![no_main]
 
 use std::sync::Arc;
@@ -7,73 +8,147 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use smtp_proto::server::{AuthStep, Event, Framing, ServerConfig, ServerSession};
-use smtp_proto::{EnhancedStatus, Extensions, HelloName, Limits, Mechanism, Reply, ReplyCode, Session};
+use smtp_proto::server::{AuthStep, Event, Framing, Queries, ServerConfig, ServerSession};
+use smtp_proto::{
+    BodyType, ContentFacts, EnhancedStatus, Extensions, HelloName, Limits, Mechanism, Reply, ReplyCode, Session,
+    TlsFacts,
+};
 
 fuzz_target!(|input: (u8, u32, &[u8])| {
     let (cut, answers, octets) = input;
+    let cut = usize::from(cut) % 16 + 1;
     let whole = serve(octets, octets.len().max(1), answers);
-    let pieces = serve(octets, usize::from(cut) % 16 + 1, answers);
-    assert_eq!(whole.log, pieces.log);
-    assert_eq!(whole.output, pieces.output);
-    assert_eq!(whole.contents, pieces.contents);
-    assert_replies(&whole.output);
-    for content in &whole.contents {
-        assert_clean(content);
+    let pieces = serve(octets, cut, answers);
+    assert_eq!(whole.heard, pieces.heard);
+    assert_replies(&whole.heard.output);
+    for message in &whole.heard.messages {
+        assert!(message.is_binary || is_clean(&message.content));
+    }
+    if let Some((before, after)) = split_behind_starttls(octets) {
+        nothing_lasts_across_starttls(before, after, cut, answers);
     }
 });
 
-/// What came of a session.
+/// What was heard of a session.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Heard {
+    /// The events but for mail data, in order.
+    log: Vec<String>,
+    /// Each message that came to its end.
+    messages: Vec<Message>,
+    output: Vec<u8>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Message {
+    is_binary: bool,
+    content: Vec<u8>,
+}
+
+/// A session, and its caller.
 struct Served {
     session: ServerSession,
     now: Instant,
     /// The next bits say whether an event is answered well.
     answers: u32,
-    /// The events but for mail data, in order.
-    log: Vec<String>,
-    /// The content of each message that came to its end.
-    contents: Vec<Vec<u8>>,
+    heard: Heard,
     content: Vec<u8>,
     /// How the content comes, or came last.
     framing: Option<Framing>,
-    output: Vec<u8>,
+    offers_starttls: bool,
     closed: bool,
 }
 
+/// A whole session, in the clear and without STARTTLS.
 fn serve(octets: &[u8], piece: usize, answers: u32) -> Served {
-    let now = Instant::now();
-    let mut config = ServerConfig::new(HelloName::parse(b"mx.test").expect("a name"));
-    config.limits = Limits { message_octets: 2048, recipients_per_message: 3, ..Limits::default() };
-    let session = ServerSession::new(Arc::new(config), None, now);
-    let (log, contents, content, output) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let framing = None;
-    let mut served = Served { session, now, answers, log, contents, content, framing, output, closed: false };
-    let mut input = BytesMut::new();
-    served.advance(&mut input);
-    for piece in octets.chunks(piece) {
-        input.extend_from_slice(piece);
-        served.advance(&mut input);
-    }
-    if let Some(event) = served.session.handle_eof() {
-        served.take(event);
-    }
-    served.advance(&mut input);
-    assert!(served.closed, "a session ends with its stream");
+    let limits = Limits { message_octets: 2048, recipients_per_message: 3, ..Limits::default() };
+    let mut served = Served::new(limits, None, answers);
+    served.feed(octets, piece, &mut BytesMut::new());
+    served.end();
     served
 }
 
+/// What a session makes of `after` must not depend on `before`, if that ends with a STARTTLS that was taken.
+fn nothing_lasts_across_starttls(before: &[u8], after: &[u8], piece: usize, answers: u32) {
+    // These alone go on: the limits of the whole connection.
+    let limits = Limits {
+        errors_per_session: u32::MAX,
+        idle_commands_per_message: u32::MAX,
+        transactions_per_session: u32::MAX,
+        ..Limits::default()
+    };
+    let mut upgraded = Served::new(limits.clone(), None, answers);
+    upgraded.offers_starttls = true;
+    let mut input = BytesMut::new();
+    upgraded.feed(before, before.len(), &mut input);
+    if upgraded.heard.log.last().is_none_or(|event| event != "StartTls") {
+        return;
+    }
+    assert!(input.is_empty(), "the 220 is said to nothing but STARTTLS alone");
+    upgraded.session.tls_established(TlsFacts::default(), upgraded.now);
+    let mut fresh = Served::new(limits, Some(TlsFacts::default()), answers);
+    for served in [&mut upgraded, &mut fresh] {
+        (served.heard, served.answers) = (Heard::default(), answers);
+        served.feed(after, piece, &mut BytesMut::new());
+        served.end();
+    }
+    assert_eq!(upgraded.heard, fresh.heard);
+}
+
+fn split_behind_starttls(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    const LINE: &[u8] = b"\nSTARTTLS\r\n";
+    let at = octets.windows(LINE.len()).position(|window| window.eq_ignore_ascii_case(LINE))?;
+    Some(octets.split_at(at + LINE.len()))
+}
+
 impl Served {
+    /// A session that has greeted.
+    fn new(limits: Limits, tls: Option<TlsFacts>, answers: u32) -> Self {
+        let now = Instant::now();
+        let mut config = ServerConfig::new(HelloName::parse(b"mx.test").expect("a name"));
+        config.limits = limits;
+        config.queries = Queries { help: true, vrfy: true, expn: true, etrn: true };
+        let session = ServerSession::new(Arc::new(config), tls, now);
+        let mut served = Self {
+            session,
+            now,
+            answers,
+            heard: Heard::default(),
+            content: Vec::new(),
+            framing: None,
+            offers_starttls: false,
+            closed: false,
+        };
+        served.advance(&mut BytesMut::new());
+        served
+    }
+
+    fn feed(&mut self, octets: &[u8], piece: usize, input: &mut BytesMut) {
+        for piece in octets.chunks(piece) {
+            input.extend_from_slice(piece);
+            self.advance(input);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(event) = self.session.handle_eof() {
+            self.take(event);
+        }
+        self.advance(&mut BytesMut::new());
+        assert!(self.closed, "a session ends with its stream");
+    }
+
     /// The caller's loop, until more octets are needed.
     fn advance(&mut self, input: &mut BytesMut) {
         loop {
             while let Some(event) = self.session.handle_input(self.now, input) {
                 self.take(event);
             }
-            let written = self.output.len();
+            let written = self.heard.output.len();
             while let Some(octets) = self.session.poll_transmit(self.now) {
-                self.output.extend_from_slice(&octets);
+                self.heard.output.extend_from_slice(&octets);
             }
-            if self.output.len() == written {
+            if self.heard.output.len() == written {
                 return;
             }
         }
@@ -83,31 +158,43 @@ impl Served {
         assert!(!self.closed, "nothing comes after the end");
         match &event {
             Event::MailData(octets) => return self.content.extend_from_slice(octets),
-            Event::MailDataStart(framing) => self.framing = Some(*framing),
+            Event::MailDataStart(framing) => {
+                self.assert_recipients();
+                self.framing = Some(*framing);
+            }
             Event::MailDataEnd(facts) => {
-                assert_eq!(facts.octets, self.content.len() as u64);
+                let is_binary = self.assert_recipients();
+                assert_eq!(*facts, ContentFacts::of(&self.content));
                 let is_stuffed = self.framing == Some(Framing::Data);
                 assert!(!is_stuffed || self.content.is_empty() || self.content.ends_with(b"\r\n"));
-                self.contents.push(std::mem::take(&mut self.content));
+                self.heard.messages.push(Message { is_binary, content: std::mem::take(&mut self.content) });
             }
             Event::Reset => self.content.clear(),
             Event::Closed(_) => self.closed = true,
             _ => {}
         }
-        self.log.push(format!("{event:?}"));
+        self.heard.log.push(format!("{event:?}"));
         self.answer(&event);
+    }
+
+    /// Nobody's mail data is ever asked for, so nobody's can be accepted. Whether it may be binary.
+    fn assert_recipients(&self) -> bool {
+        let envelope = self.session.envelope().expect("a transaction is open");
+        assert!(!envelope.recipients.is_empty(), "mail data is for somebody");
+        envelope.mail.parameters.body == Some(BodyType::BinaryMime)
     }
 
     fn answer(&mut self, event: &Event) {
         let refuse = self.answers & 1 == 1;
         let answered = match event {
-            Event::Reset | Event::AuthCancelled | Event::Refused(_) | Event::Closed(_) => return,
+            Event::Reset | Event::StartTls | Event::AuthCancelled | Event::Refused(_) | Event::Closed(_) => return,
             Event::Connected => {
                 self.session.reply(Reply::without_status(ReplyCode::SERVICE_READY, "mx.test"), self.now)
             }
             _ if refuse => self.session.reply(refusal(), self.now),
-            Event::Hello(_) => self.session.hello(offered(), self.now),
+            Event::Hello(_) => self.session.hello(offered(self.offers_starttls), self.now),
             Event::Auth(AuthStep::Begin { .. }) => self.session.challenge(b"who?", self.now),
+            Event::Auth(AuthStep::Response(_)) => self.session.reply(welcome(), self.now),
             Event::MailDataStart(_) => self.session.begin_mail_data(self.now),
             _ => self.session.reply(Reply::without_status(ReplyCode::OK, "ok"), self.now),
         };
@@ -120,13 +207,19 @@ fn refusal() -> Reply {
     Reply::new(ReplyCode::MAILBOX_UNAVAILABLE, EnhancedStatus::new(5, 7, 1), "no")
 }
 
-fn offered() -> Extensions {
+fn welcome() -> Reply {
+    Reply::new(ReplyCode::AUTHENTICATION_SUCCEEDED, EnhancedStatus::new(2, 7, 0), "welcome")
+}
+
+fn offered(starttls: bool) -> Extensions {
     Extensions {
         size: Some(2048),
+        starttls,
         pipelining: true,
         eight_bit_mime: true,
         smtputf8: true,
         chunking: true,
+        binary_mime: true,
         dsn: true,
         auth: vec![Mechanism::PLAIN],
         ..Extensions::default()
@@ -144,11 +237,7 @@ fn assert_replies(output: &[u8]) {
 }
 
 /// Nothing bare and no NUL: what is stored can be sent on.
-fn assert_clean(content: &[u8]) {
-    let mut previous = b'\n';
-    for octet in content {
-        assert_ne!(*octet, 0);
-        assert_eq!(*octet == b'\n', previous == b'\r');
-        previous = *octet;
-    }
+fn is_clean(content: &[u8]) -> bool {
+    let before = [b'\n'].iter().chain(content);
+    before.zip(content).all(|(before, octet)| *octet != 0 && (*octet == b'\n') == (*before == b'\r'))
 }

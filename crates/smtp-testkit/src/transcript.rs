@@ -119,6 +119,15 @@ impl Transcript {
         Self { name: name.to_owned(), limits, lines }
     }
 
+    /// All that the peer says, in order.
+    pub fn said(&self) -> Vec<u8> {
+        let said = self.lines.iter().filter_map(|(_, step)| match step {
+            Step::Input { octets, .. } => Some(&octets[..]),
+            _ => None,
+        });
+        said.collect::<Vec<_>>().concat()
+    }
+
     /// Runs it line by line, and says how it would be written.
     pub fn written<R: Role>(&self) -> String {
         Run::<R>::by_line(self).text()

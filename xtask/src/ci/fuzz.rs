@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 
 /// How long each target runs.
-const SECONDS: u32 = 5;
+const SECONDS: u32 = 20;
 
-/// Builds all targets and runs each for a few seconds.
+/// Builds all targets and runs each for a few seconds, from its seeds and from what the transcripts say.
 ///
 /// With a nightly toolchain under the address sanitizer; on stable alone without it.
 ///
@@ -26,6 +26,8 @@ pub(crate) fn smoke() -> Result<()> {
     if targets.trim().is_empty() {
         bail!("there are no fuzz targets");
     }
+    let seeds = ["run", "-q", "-p", "smtp-testkit", "--example", "fuzz_seeds", "--", "fuzz/corpus"];
+    process::run(&mut process::cargo(seeds)).context("the transcripts do not become seeds")?;
     for target in targets.split_whitespace() {
         let mut run = toolchain.fuzz("run");
         // What is found goes to the first folder, which git does not keep.
