@@ -44,14 +44,14 @@ pub(crate) struct House {
 impl House {
     /// Starts one that takes mail from this machine, and waits until it says that it is ready.
     pub(crate) fn open() -> Self {
-        Self::open_as("example.test", "mx", "[alice]\n", RELAY)
+        Self::open_as("example.test", "mx", "[alice]\n", RELAY, "")
     }
 
     /// Starts one that sends all that is not local to `next_hop`.
     pub(crate) fn open_before(next_hop: &Self) -> Self {
         let to = next_hop.address(Security::Plain);
         let more = format!("{RELAY}[smart_host]\nto = \"smtp://{to}\"\ntls = \"opportunistic\"\n");
-        Self::open_as("relay.test", "mx", "[alice]\n", &more)
+        Self::open_as("relay.test", "mx", "[alice]\n", &more, "")
     }
 
     /// Starts one where alice logs in with [`PASSWORD`] to submit, and nobody submits who has not. It says all that it knows in
@@ -60,10 +60,18 @@ impl House {
         let password = prepare_password(PASSWORD.as_bytes()).unwrap();
         let (hash, keys) = (PasswordHash::make(&password), ScramKeys::make(&password));
         let users = format!("[alice]\npassword = \"{}\"\nscram_sha_256 = \"{}\"\n", hash.expose(), keys.expose());
-        Self::open_as("example.test", "submission", &users, PEOPLE)
+        Self::open_as("example.test", "submission", &users, PEOPLE, "")
     }
 
-    fn open_as(domain: &str, service: &str, users: &str, more: &str) -> Self {
+    /// The same where alice has no password, and the certificate of `alice.pem` and `alice.key`; `mallory.pem` and
+    /// `mallory.key` are as good, and nobody's.
+    pub(crate) fn open_for_certificates() -> Self {
+        let users = "[alice]\ncertificates = [\"alice@example.test\"]\n";
+        Self::open_as("example.test", "submission", users, PEOPLE, "client_certificates = \"request\"\n")
+    }
+
+    /// `asking` is for the listeners, and says whether they ask for certificates.
+    fn open_as(domain: &str, service: &str, users: &str, more: &str, asking: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (starttls, implicit) = (free_address(), free_address());
         write_certificates(folder.path());
@@ -72,6 +80,7 @@ impl House {
 
 [tls]
 certificates = [{{ chain = "server.pem", key = "server.key" }}]
+client_authorities = "clients.pem"
 
 [local]
 domains = ["{domain}"]
@@ -83,12 +92,12 @@ deliver = {{ maildir = "mail/{{user}}" }}
 service = "{service}"
 addresses = ["{starttls}"]
 tls = "starttls"
-
+{asking}
 [[listener]]
 service = "{service}"
 addresses = ["{implicit}"]
 tls = "implicit"
-
+{asking}
 [queue]
 directory = "queue"
 
@@ -227,6 +236,13 @@ fn write_certificates(folder: &Path) {
     fs::write(folder.join("ca.pem"), authority.certificate_pem()).unwrap();
     fs::write(folder.join("server.pem"), identity.chain_pem()).unwrap();
     fs::write(folder.join("server.key"), identity.key_pem()).unwrap();
+    let clients = Authority::new();
+    fs::write(folder.join("clients.pem"), clients.certificate_pem()).unwrap();
+    for name in ["alice", "mallory"] {
+        let identity = clients.issue_client(name, &[&format!("{name}@example.test")]);
+        fs::write(folder.join(format!("{name}.pem")), identity.chain_pem()).unwrap();
+        fs::write(folder.join(format!("{name}.key")), identity.key_pem()).unwrap();
+    }
 }
 
 fn log(folder: &Path) -> String {

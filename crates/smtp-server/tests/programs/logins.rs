@@ -12,7 +12,7 @@ use super::wire::{trace_fields, with_crlf};
 
 const WRONG: &str = "looking-glass-91c2";
 
-const CONTENT: &[u8] = b"From: <alice@example.test>\r\n\
+pub(crate) const CONTENT: &[u8] = b"From: <alice@example.test>\r\n\
 To: <alice@example.test>\r\n\
 Subject: from a person\r\n\
 Date: Tue, 25 Nov 2025 10:00:00 +0000\r\n\
@@ -96,7 +96,7 @@ async fn is_logged(house: &House, event: &str, before: usize, mechanism: &str) {
     assert_eq!((&line["mechanism"], &line["login"]), (&mechanism.into(), &"alice".into()), "{line}");
 }
 
-fn assert_hides_the_client(trace: &str, what: &str) {
+pub(crate) fn assert_hides_the_client(trace: &str, what: &str) {
     assert!(trace.starts_with("Return-Path: <alice@example.test>\r\n"), "{what}: {trace}");
     assert!(trace.contains("\r\nReceived: from localhost\r\n\tby mx.example.test with ESMTPSA\r\n"), "{what}: {trace}");
     assert!(!trace.contains("127.0.0.1") && !trace.contains("client.test"), "{what}: {trace}");

@@ -9,6 +9,7 @@
 #[path = "../house/mod.rs"]
 mod inside;
 
+mod certificates;
 mod corpus;
 mod dovecot;
 mod hops;
