@@ -1,4 +1,4 @@
-//! Connects, greets, secures; and in the end quits.
+//! Connects, greets, secures, logs in; and in the end quits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,12 +7,14 @@ use std::time::Duration;
 use smtp_io::{CloseLimits, Connection, ConnectionError, Stream, now};
 use smtp_mail::{RemoteHost, Report, Stage};
 use smtp_proto::client::{self, ClientConfig, ClientSession, Event};
-use smtp_proto::{Extensions, HelloName, TlsFacts};
+use smtp_proto::{Extensions, HelloName, Mechanism, TlsFacts};
+use smtp_sasl::Credentials;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::addresses;
 use crate::error::{ConnectError, ConnectFailure};
 use crate::hop::{Host, NextHop, TlsMode};
+use crate::login::{self, HopLogin};
 use crate::tls::ClientTls;
 
 /// Enough to keep a fast connection busy, and sent within any deadline on a slow one.
@@ -29,6 +31,8 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// How long the TLS handshake may take.
     pub handshake_timeout: Duration,
+    /// How long all of it may take: once from the first address to a session, and once more for each message.
+    pub attempt_timeout: Duration,
     /// How many addresses of one host are tried.
     pub addresses_max: usize,
     /// How much of the content is read and sent at a time, in octets.
@@ -36,13 +40,14 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// 30 s to connect, 60 s for TLS, 8 addresses, 64 KiB at a time, and the timeouts of RFC 5321 §4.5.3.2.
+    /// 30 s to connect, 60 s for TLS, an hour for all, 8 addresses, 64 KiB at a time, and the timeouts of RFC 5321 §4.5.3.2.
     pub fn new(hello_name: HelloName, tls: ClientTls) -> Self {
         Self {
             session: Arc::new(ClientConfig::new(hello_name)),
             tls,
             connect_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_mins(1),
+            attempt_timeout: Duration::from_hours(1),
             addresses_max: 8,
             chunk_octets: 64 * 1024,
         }
@@ -59,6 +64,7 @@ pub struct Client {
     host: RemoteHost,
     tls: Option<TlsFacts>,
     tls_text: Option<String>,
+    login: Option<Mechanism>,
 }
 
 impl Client {
@@ -69,6 +75,9 @@ impl Client {
     /// again in the clear, over a new connection, and a warning is logged. With a mandatory mode nothing of a message
     /// is sent before TLS is as it must be, and STARTTLS is not sent where it is not offered.
     ///
+    /// Where the next hop has a login its secret is read, and AUTH follows (RFC 4954). A host that refuses it, or has no AUTH, is not tried at
+    /// other addresses: too many failures lock a login.
+    ///
     /// # Errors
     /// The failure at the address that got farthest.
     pub async fn connect(
@@ -76,8 +85,32 @@ impl Client {
         addresses: &[SocketAddr],
         settings: &Arc<ClientSettings>,
     ) -> Result<Self, ConnectError> {
+        let within = settings.attempt_timeout;
+        let connected = tokio::time::timeout(within, Self::connect_in_turn(next_hop, addresses, settings)).await;
+        let Ok(connected) = connected else {
+            let host = RemoteHost { name: next_hop.host.to_string(), address: None };
+            return Err(ConnectError { host, stage: Stage::Connect, failure: ConnectFailure::TooSlow(within) });
+        };
+        connected
+    }
+
+    async fn connect_in_turn(
+        next_hop: &NextHop,
+        addresses: &[SocketAddr],
+        settings: &Arc<ClientSettings>,
+    ) -> Result<Self, ConnectError> {
         let name = next_hop.host.to_string();
         let nowhere = RemoteHost { name: name.clone(), address: None };
+        let credentials = match &next_hop.login {
+            None => None,
+            Some(login) => match login.credentials().await {
+                Ok(credentials) => Some((&**login, credentials)),
+                Err(failure) => {
+                    let failure = ConnectFailure::Login(Box::new(failure));
+                    return Err(ConnectError { host: nowhere, stage: Stage::Auth, failure });
+                }
+            },
+        };
         let mut failed = ConnectError { host: nowhere, stage: Stage::Route, failure: ConnectFailure::NoAddress };
         let addresses = match next_hop.host {
             Host::Socket(_) => vec![None],
@@ -85,12 +118,23 @@ impl Client {
         };
         for address in addresses {
             let host = RemoteHost { name: name.clone(), address };
-            match connect_to(next_hop, address, &host, settings).await {
-                Ok((connection, tls)) => {
+            let login = credentials.as_ref();
+            match connect_to(next_hop, address, &host, login, settings).await {
+                Ok(Established { connection, tls, login }) => {
                     let tls_text = tls.as_ref().map(tls_text);
                     let settings = Arc::clone(settings);
-                    return Ok(Self { connection, settings, transactions: 0, usable: true, host, tls, tls_text });
+                    return Ok(Self {
+                        connection,
+                        settings,
+                        transactions: 0,
+                        usable: true,
+                        host,
+                        tls,
+                        tls_text,
+                        login,
+                    });
                 }
+                Err((stage @ Stage::Auth, failure)) => return Err(ConnectError { host, stage, failure }),
                 Err((stage, failure)) => {
                     tracing::debug!(%host, %stage, %failure, "a next hop's address did not serve");
                     failed = failed.or_farther(ConnectError { host, stage, failure });
@@ -113,6 +157,11 @@ impl Client {
     /// What is known of the TLS that protects the connection; `None` in the clear.
     pub fn tls_facts(&self) -> Option<&TlsFacts> {
         self.tls.as_ref()
+    }
+
+    /// By which mechanism the host was told who we are; `None`: it was not.
+    pub fn login(&self) -> Option<Mechanism> {
+        self.login
     }
 
     /// What the server offers.
@@ -164,15 +213,45 @@ impl Client {
     }
 }
 
-type Established = (Connection<ClientSession>, Option<TlsFacts>);
+/// A session that is ready for transactions.
+struct Established {
+    connection: Connection<ClientSession>,
+    tls: Option<TlsFacts>,
+    login: Option<Mechanism>,
+}
+
 type Failed = (Stage, ConnectFailure);
 
 async fn connect_to(
     next_hop: &NextHop,
     address: Option<SocketAddr>,
     host: &RemoteHost,
+    login: Option<&(&HopLogin, Credentials)>,
     settings: &Arc<ClientSettings>,
 ) -> Result<Established, Failed> {
+    let (mut connection, tls) = secure(next_hop, address, host, settings).await?;
+    let login = match login {
+        None => None,
+        Some((login, credentials)) => match login::log_in(&mut connection, login, credentials).await {
+            Ok(mechanism) => Some(mechanism),
+            Err(failed) => {
+                leave(connection);
+                return Err(failed);
+            }
+        },
+    };
+    Ok(Established { connection, tls, login })
+}
+
+/// What is known of TLS comes with the connection.
+type Secured = (Connection<ClientSession>, Option<TlsFacts>);
+
+async fn secure(
+    next_hop: &NextHop,
+    address: Option<SocketAddr>,
+    host: &RemoteHost,
+    settings: &Arc<ClientSettings>,
+) -> Result<Secured, Failed> {
     match establish(next_hop, next_hop.tls, address, settings).await {
         Err((Stage::Tls, failure)) if next_hop.tls == TlsMode::Opportunistic => {
             tracing::warn!(%host, %failure, "no TLS with this host, mail goes to it in the clear");
@@ -187,7 +266,7 @@ async fn establish(
     mode: TlsMode,
     address: Option<SocketAddr>,
     settings: &Arc<ClientSettings>,
-) -> Result<Established, Failed> {
+) -> Result<Secured, Failed> {
     let opened = tokio::time::timeout(settings.connect_timeout, open(&next_hop.host, address)).await;
     let opened = opened.unwrap_or(Err(ConnectFailure::TimedOut(settings.connect_timeout)));
     let mut stream = opened.map_err(|failure| (Stage::Connect, failure))?;
@@ -241,12 +320,14 @@ async fn open(host: &Host, address: Option<SocketAddr>) -> Result<Stream, Connec
     stream.map_err(ConnectFailure::Unreachable)
 }
 
-/// That of all sessions, unless this next hop speaks another protocol.
+/// That of all sessions, unless this next hop speaks another protocol, or BDAT not well.
 fn session_config(next_hop: &NextHop, settings: &ClientSettings) -> Arc<ClientConfig> {
-    if settings.session.protocol == next_hop.protocol {
-        return Arc::clone(&settings.session);
+    let session = &settings.session;
+    let chunking = session.chunking && next_hop.chunking;
+    if (session.protocol, session.chunking) == (next_hop.protocol, chunking) {
+        return Arc::clone(session);
     }
-    Arc::new(ClientConfig { protocol: next_hop.protocol, ..ClientConfig::clone(&settings.session) })
+    Arc::new(ClientConfig { protocol: next_hop.protocol, chunking, ..ClientConfig::clone(session) })
 }
 
 /// Says QUIT beside what follows: the next address does not wait for this one's goodbye.

@@ -8,6 +8,8 @@ use smtp_mail::{DeliveryResult, RemoteHost, Report, Stage};
 use smtp_proto::client::CloseReason;
 use smtp_proto::{EnhancedStatus, RemoteReply, ReplyClass};
 
+use crate::login::LoginFailure;
+
 /// No session under TLS comes about, and the message must have one (RFC 8689 §4.2.1).
 pub const ENCRYPTION_NEEDED: EnhancedStatus = EnhancedStatus::new(5, 7, 10);
 
@@ -47,6 +49,12 @@ pub enum ConnectFailure {
     /// TLS did not come about.
     #[error("{}", handshake_text(.0))]
     Tls(#[source] HandshakeError),
+    /// The host does not know who we are, and should.
+    #[error("{0}")]
+    Login(#[source] Box<LoginFailure>),
+    /// All of it has taken too long.
+    #[error("no session within {} s in all", .0.as_secs())]
+    TooSlow(Duration),
     /// The connection broke.
     #[error("{}", lost_text(.0))]
     Lost(#[source] ConnectionError),
@@ -65,6 +73,10 @@ impl ConnectError {
             | ConnectFailure::Ended(CloseReason::ServiceNotAvailable(reply) | CloseReason::Unexpected(reply)) => {
                 reply_report(reply.clone(), status)
             }
+            ConnectFailure::Login(failure) => match failure.reply() {
+                Some(reply) => reply_report(reply.clone(), status),
+                None => Report::new(status, &failure.to_string()),
+            },
             other => Report::new(status, &other.to_string()),
         };
         DeliveryResult::Deferred(report.with_host(&self.host.name, self.host.address).at_stage(self.stage))
@@ -101,7 +113,8 @@ impl ConnectFailure {
     fn status(&self) -> EnhancedStatus {
         match self {
             Self::NoAddress => EnhancedStatus::new(4, 4, 3),
-            Self::Unreachable(_) | Self::TimedOut(_) => EnhancedStatus::new(4, 4, 1),
+            Self::Unreachable(_) | Self::TimedOut(_) | Self::TooSlow(_) => EnhancedStatus::new(4, 4, 1),
+            Self::Login(failure) => failure.status(),
             Self::NoTls => EnhancedStatus::new(4, 7, 4),
             Self::Unverifiable(_) | Self::Tls(_) => EnhancedStatus::new(4, 7, 5),
             Self::Lost(_) => EnhancedStatus::new(4, 4, 2),

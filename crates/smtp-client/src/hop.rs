@@ -1,11 +1,14 @@
 //! Whom to connect to, and what TLS must give there.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use smtp_proto::Protocol;
+
+use crate::login::HopLogin;
 
 /// The host of a next hop, as it was named.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -51,8 +54,8 @@ impl Host {
 
 /// A host that takes mail from us, and the terms on which it gets it.
 ///
-/// Written out (`smtp://10.0.0.5:25`, `submissions://relay.example.net:465?tls=require`), equal next hops have equal
-/// texts, and different ones different texts.
+/// Written out (`smtp://10.0.0.5:25`, `submissions://app@relay.example.net:465?tls=require`), equal next hops have equal
+/// texts, and different ones different texts, but for the secret and the mechanisms of a log-in: the text has the user only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// Where it is.
@@ -63,28 +66,63 @@ pub struct NextHop {
     pub protocol: Protocol,
     /// What TLS must give.
     pub tls: TlsMode,
+    /// Who this server is there; none: it knows us by our address, or takes mail from everybody.
+    pub login: Option<Arc<HopLogin>>,
+    /// Whether content goes by BDAT where CHUNKING is offered (RFC 3030): some hosts offer it and do not do it well.
+    pub chunking: bool,
+}
+
+impl NextHop {
+    /// Without a log-in, and by BDAT where that is offered.
+    pub fn new(host: Host, port: u16, protocol: Protocol, tls: TlsMode) -> Self {
+        Self { host, port, protocol, tls, login: None, chunking: true }
+    }
 }
 
 impl fmt::Display for NextHop {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, query) = match self.tls {
-            TlsMode::Opportunistic => ("smtp", ""),
-            TlsMode::None => ("smtp", "?tls=none"),
-            TlsMode::Require(TlsStart::StartTls) => ("smtp", "?tls=require"),
-            TlsMode::Verify(TlsStart::StartTls) => ("smtp", "?tls=verify"),
-            TlsMode::Require(TlsStart::Implicit) => ("submissions", "?tls=require"),
-            TlsMode::Verify(TlsStart::Implicit) => ("submissions", ""),
+        let (scheme, tls) = match self.tls {
+            TlsMode::Opportunistic => ("smtp", None),
+            TlsMode::None => ("smtp", Some("tls=none")),
+            TlsMode::Require(TlsStart::StartTls) => ("smtp", Some("tls=require")),
+            TlsMode::Verify(TlsStart::StartTls) => ("smtp", Some("tls=verify")),
+            TlsMode::Require(TlsStart::Implicit) => ("submissions", Some("tls=require")),
+            TlsMode::Verify(TlsStart::Implicit) => ("submissions", None),
         };
         let scheme = match (self.protocol, self.tls.is_implicit()) {
             (Protocol::Smtp, _) => scheme,
             (Protocol::Lmtp, false) => "lmtp",
             (Protocol::Lmtp, true) => "lmtps",
         };
-        match self.host {
-            Host::Socket(_) => write!(formatter, "{scheme}://{}{query}", self.host),
-            _ => write!(formatter, "{scheme}://{}:{}{query}", self.host, self.port),
+        write!(formatter, "{scheme}://")?;
+        if let Some(login) = &self.login {
+            write!(formatter, "{}@", encoded(login.user.as_str()))?;
         }
+        match self.host {
+            Host::Socket(_) => write!(formatter, "{}", self.host)?,
+            _ => write!(formatter, "{}:{}", self.host, self.port)?,
+        }
+        let chunking = (!self.chunking).then_some("chunking=false");
+        let mut separator = '?';
+        for term in tls.into_iter().chain(chunking) {
+            write!(formatter, "{separator}{term}")?;
+            separator = '&';
+        }
+        Ok(())
     }
+}
+
+/// A user name as it stands in the text of a next hop (RFC 3986 §2.1), with the `@` of an address as it is.
+fn encoded(user: &str) -> String {
+    user.bytes().fold(String::new(), |mut text, octet| {
+        if octet.is_ascii_alphanumeric() || b"-._~+@".contains(&octet) {
+            text.push(char::from(octet));
+        } else {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "%{octet:02X}");
+        }
+        text
+    })
 }
 
 /// What TLS must give on the way to a next hop.
@@ -159,7 +197,7 @@ mod tests {
         for host in &hosts {
             for tls in modes {
                 for (port, protocol) in [(25, Protocol::Smtp), (465, Protocol::Smtp), (25, Protocol::Lmtp)] {
-                    texts.insert(NextHop { host: host.clone(), port, protocol, tls }.to_string());
+                    texts.insert(NextHop::new(host.clone(), port, protocol, tls).to_string());
                 }
             }
         }
@@ -192,6 +230,28 @@ mod tests {
         for elsewhere in [host("192.0.2.1"), Host::Name("mail.example.net".into())] {
             assert!(!elsewhere.is_this_machine(), "{elsewhere}");
         }
+    }
+
+    #[test]
+    fn who_logs_in_and_what_is_not_spoken_stands_in_the_text() {
+        let host = Host::Name("relay.example.net".into());
+        let hop = NextHop::new(host, 465, Protocol::Smtp, TlsMode::Require(TlsStart::Implicit));
+        let login = |user: &str| HopLogin {
+            user: smtp_sasl::Login::prepare(user.as_bytes()).unwrap(),
+            secret: crate::SecretFile::Password("secret".into()),
+            mechanisms: Vec::new(),
+            in_clear: false,
+        };
+        for (user, text) in
+            [("app", "app"), ("a.b@example.com", "a.b@example.com"), ("a b/?#%:\u{e9}", "a%20b%2F%3F%23%25%3A%C3%A9")]
+        {
+            let hop = NextHop { login: Some(Arc::new(login(user))), ..hop.clone() };
+            assert_eq!(hop.to_string(), format!("submissions://{text}@relay.example.net:465?tls=require"));
+        }
+        let plain = NextHop { chunking: false, ..hop };
+        assert_eq!(plain.to_string(), "submissions://relay.example.net:465?tls=require&chunking=false");
+        let plain = NextHop { tls: TlsMode::Opportunistic, ..plain };
+        assert_eq!(plain.to_string(), "smtp://relay.example.net:465?chunking=false");
     }
 
     #[test]

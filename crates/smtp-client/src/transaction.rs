@@ -2,12 +2,15 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use smtp_io::{ConnectionError, now};
 use smtp_mail::{Attempt, Body, Content, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::client::{self, BeginError, CloseReason, Event};
 use smtp_proto::{EnhancedStatus, Envelope, RemoteReply, ReplyClass, StatusClass, Unfit};
+
+use tokio::time::Instant;
 
 use crate::client::{Client, mail_stage};
 use crate::error::{close_status, lost_text, reply_report};
@@ -70,9 +73,10 @@ impl Client {
     pub async fn deliver(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Stale> {
         let mut results: Vec<Option<DeliveryResult>> = vec![None; attempt.recipients.len()];
         let mut round: Vec<usize> = (0..results.len()).collect();
+        let until = Instant::now() + self.settings.attempt_timeout;
         while !round.is_empty() {
             let mut transaction = Transaction { round: &round, results: &mut results, again: Vec::new() };
-            self.transact(attempt, &mut transaction).await?;
+            self.transact(attempt, until, &mut transaction).await?;
             let again = transaction.again;
             // A server that took none of them will not take them now.
             if !self.usable || again.len() >= round.len() {
@@ -94,7 +98,12 @@ impl Client {
     }
 
     /// Runs one transaction to its end.
-    async fn transact(&mut self, attempt: &Attempt, transaction: &mut Transaction<'_>) -> Result<(), Stale> {
+    async fn transact(
+        &mut self,
+        attempt: &Attempt,
+        until: Instant,
+        transaction: &mut Transaction<'_>,
+    ) -> Result<(), Stale> {
         let recipients = transaction.round.iter().map(|&index| attempt.recipients[index].rcpt.clone()).collect();
         let mut envelope = Envelope { mail: attempt.mail.clone(), recipients };
         // The queue has held the message for as long as that asks: no other server is to hold it again (RFC 4865 §4.2).
@@ -107,7 +116,10 @@ impl Client {
         self.transactions += 1;
         let mut position = 0;
         loop {
-            let event = self.connection.next_event().await;
+            let Ok(event) = tokio::time::timeout_at(until, self.connection.next_event()).await else {
+                self.abandon(transaction, too_slow(self.settings.attempt_timeout));
+                return Ok(());
+            };
             if std::mem::take(&mut may_be_stale) && is_gone(&event) {
                 self.usable = false;
                 return Err(Stale);
@@ -204,11 +216,13 @@ impl Client {
     }
 
     fn refused(&self, stage: Stage, reply: RemoteReply) -> DeliveryResult {
-        let permanent = reply.class() == ReplyClass::Permanent && !is_too_many_at(stage, &reply);
+        let permanent =
+            reply.class() == ReplyClass::Permanent && !is_too_many_at(stage, &reply) && !is_about_us(&reply);
         let status = match reply.class() {
             ReplyClass::Permanent if !permanent => {
                 let own = reply.status().map(|status| status.with_class(StatusClass::PersistentTransient));
-                own.unwrap_or(EnhancedStatus::new(4, 5, 3))
+                let otherwise = if is_about_us(&reply) { (7, 0) } else { (5, 3) };
+                own.unwrap_or(EnhancedStatus::new(4, otherwise.0, otherwise.1))
             }
             ReplyClass::Permanent => reply.status().unwrap_or(EnhancedStatus::new(5, 0, 0)),
             ReplyClass::Transient => reply.status().unwrap_or(EnhancedStatus::new(4, 0, 0)),
@@ -218,6 +232,12 @@ impl Client {
         let report = self.complete(reply_report(reply, status)).at_stage(stage);
         if permanent { DeliveryResult::Failed(report) } else { DeliveryResult::Deferred(report) }
     }
+}
+
+/// However lively the host is, an attempt ends.
+fn too_slow(within: Duration) -> DeliveryResult {
+    let text = format!("the attempt has taken longer than {} s in all", within.as_secs());
+    DeliveryResult::Deferred(Report::new(EnhancedStatus::new(4, 4, 2), &text))
 }
 
 /// Has the peer left without a word about this transaction?
@@ -232,6 +252,12 @@ fn is_gone(event: &Result<Event, ConnectionError>) -> bool {
 /// 452, and 552 which older servers say instead: there are too many recipients for one transaction.
 fn is_too_many(reply: &RemoteReply) -> bool {
     matches!(reply.code().number(), 452 | 552)
+}
+
+/// 530: who we are, or TLS, is asked for (RFC 4954 §6, RFC 3207 §4). That is no fault of the message, and can be set right
+/// before it expires.
+fn is_about_us(reply: &RemoteReply) -> bool {
+    reply.code().number() == 530
 }
 
 fn is_too_many_at(stage: Stage, reply: &RemoteReply) -> bool {

@@ -3,6 +3,7 @@
 
 mod auth;
 mod guards;
+mod hop;
 mod retry;
 mod tls;
 
@@ -10,10 +11,11 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::value::{FileMode, ListenAddress, LmtpAddress, NextHopUrl, Period, Placed, Size, words};
+use crate::value::{FileMode, ListenAddress, LmtpAddress, Period, Placed, Size, words};
 
 pub use auth::{Auth, OnExcess};
 pub use guards::{GuardAction, Guards};
+pub use hop::{HopMechanism, NextHopTls, Route, SecretSource, SmartHost};
 pub use retry::Retry;
 pub use tls::{Certificate, ClientCertificates, Tls, TlsLevel};
 
@@ -163,42 +165,6 @@ pub struct Relay {
     pub domains: Vec<Placed<String>>,
 }
 
-words! {
-    /// What TLS must give on the way to a next hop.
-    pub enum NextHopTls {
-        /// TLS where it is offered, with any certificate; else in the clear.
-        Opportunistic = "opportunistic",
-        /// TLS with any certificate, or no delivery.
-        Require = "require",
-        /// TLS with a certificate for the host's name from an authority that the system trusts, or no delivery.
-        Verify = "verify",
-        /// In the clear.
-        None = "none",
-    }
-}
-
-/// One `[[route]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct Route {
-    /// The domains that it is for: `example.com`, `*.example.com`, `*`.
-    pub recipients: Vec<Placed<String>>,
-    /// The next hop.
-    pub to: Placed<NextHopUrl>,
-    /// What TLS must give.
-    pub tls: Option<Placed<NextHopTls>>,
-}
-
-/// `[smart_host]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table")]
-pub struct SmartHost {
-    /// The next hop.
-    pub to: Placed<NextHopUrl>,
-    /// What TLS must give.
-    pub tls: Option<Placed<NextHopTls>>,
-}
-
 /// `[queue]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
@@ -345,6 +311,8 @@ pub struct Timeouts {
     pub proxy_header: Placed<Period>,
     /// How long a next hop may take to accept the connection.
     pub connect: Placed<Period>,
+    /// How long a next hop may take for a session, and for a message.
+    pub attempt: Placed<Period>,
     /// How long open transactions may go on when the server stops.
     pub drain: Placed<Period>,
 }
@@ -358,6 +326,7 @@ impl Default for Timeouts {
             tls_handshake: Placed::unwritten(Period::seconds(60)),
             proxy_header: Placed::unwritten(Period::seconds(10)),
             connect: Placed::unwritten(Period::seconds(30)),
+            attempt: Placed::unwritten(Period::seconds(3600)),
             drain: Placed::unwritten(Period::seconds(30)),
         }
     }

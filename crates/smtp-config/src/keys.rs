@@ -4,6 +4,7 @@
 mod auth;
 mod extensions;
 mod guards;
+mod hops;
 mod sections;
 mod table;
 mod tls;
@@ -56,7 +57,7 @@ pub enum Fallback {
 }
 
 /// The files beside this one that have keys.
-const PARTS: [&[Key]; 5] = [table::KEYS, tls::KEYS, auth::KEYS, extensions::KEYS, guards::KEYS];
+const PARTS: [&[Key]; 6] = [table::KEYS, tls::KEYS, auth::KEYS, extensions::KEYS, guards::KEYS, hops::KEYS];
 
 const fn count() -> usize {
     let (mut keys, mut part) = (0, 0);

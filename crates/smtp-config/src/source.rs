@@ -12,6 +12,7 @@ use crate::file::File;
 use crate::keys;
 use crate::problem::{Problem, Problems};
 use crate::users::Users;
+use crate::value::PASSWORD_WRITTEN;
 
 /// The longest file that is read: 16 MiB. Aliases and users of a whole town fit; a device or a log does not.
 pub const SOURCE_OCTETS_MAX: u64 = 16 * 1024 * 1024;
@@ -163,6 +164,7 @@ impl Source {
         let message = error.message().replace('\n', ", ");
         match message.strip_prefix("missing field ") {
             Some(key) => self.problem(error.span(), format!("{key} is missing here")),
+            None if message == PASSWORD_WRITTEN => self.problem(error.span(), message).without_values(),
             None => self.problem(error.span(), message),
         }
     }

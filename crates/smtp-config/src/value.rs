@@ -15,6 +15,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+pub(crate) use next_hop::PASSWORD_WRITTEN;
 pub use next_hop::{Host, LmtpAddress, NextHopUrl, Scheme};
 pub use period::Period;
 pub use size::Size;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use smtp_client::{Client, ClientSettings, NextHop};
 use smtp_mail::{Attempt, Outcome, Stage};
-use smtp_proto::TlsFacts;
+use smtp_proto::{Mechanism, TlsFacts};
 
 use crate::pool::Pool;
 use crate::resolve::{self, Unreachable};
@@ -78,6 +78,8 @@ pub struct Carrier {
 pub struct Connected {
     /// How it is protected; `None` in the clear.
     pub tls: Option<TlsFacts>,
+    /// By which mechanism the next hop was told who we are; `None`: it was not.
+    pub login: Option<Mechanism>,
 }
 
 impl Carrier {
@@ -104,7 +106,7 @@ impl Carrier {
     /// Makes one attempt. Cancelled, it leaves the recipients without an answer: the message may have been taken.
     ///
     /// # Errors
-    /// As for [`connect`](Self::connect); or the next hop turned away from a new session before it took anything, with 421:
+    /// As for [`connect`](Self::connect); or the next hop turned away from a new session before it took anything, with 421 or 530:
     /// it wants no mail from us now, whichever message it is.
     pub async fn attempt(&mut self, attempt: &Attempt) -> Result<Vec<Outcome>, Unreachable> {
         loop {
@@ -127,7 +129,7 @@ impl Carrier {
         let settings = &self.deliverer.settings;
         let addresses = resolve::addresses(&self.next_hop, settings.lookup_timeout).await?;
         let client = Client::connect(&self.next_hop, &addresses, &settings.client).await?;
-        self.connected = Some(Connected { tls: client.tls_facts().cloned() });
+        self.connected = Some(Connected { tls: client.tls_facts().cloned(), login: client.login() });
         Ok(client)
     }
 
@@ -140,12 +142,12 @@ impl Carrier {
     }
 }
 
-/// RFC 5321 §3.8: 421 is about the service, not about the message, which nobody has tried then.
+/// RFC 5321 §3.8: 421 is about the service, not about the message, which nobody has tried then. And 530 is about us (RFC 4954 §6).
 fn turned_away(outcomes: Vec<Outcome>) -> Result<Vec<Outcome>, Unreachable> {
     let is_about_service = |outcome: &Outcome| {
         let report = outcome.result.report();
         let before_content = !matches!(report.stage, Some(Stage::MailData));
-        before_content && report.reply.as_ref().is_some_and(|reply| reply.code().number() == 421)
+        before_content && report.reply.as_ref().is_some_and(|reply| matches!(reply.code().number(), 421 | 530))
     };
     match outcomes.first() {
         Some(first) if outcomes.iter().all(is_about_service) => {

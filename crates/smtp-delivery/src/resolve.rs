@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use smtp_client::{ConnectError, ConnectFailure, Host, NextHop};
+use smtp_client::{ConnectError, ConnectFailure, Host, LoginFailure, NextHop};
 use smtp_mail::{DeliveryResult, RemoteHost, Report, Stage};
 use smtp_proto::EnhancedStatus;
 
@@ -27,6 +27,14 @@ pub enum Unreachable {
 }
 
 impl Unreachable {
+    /// Why the next hop does not know who we are, where it is that.
+    pub fn login_failure(&self) -> Option<&LoginFailure> {
+        match self {
+            Self::Connect(ConnectError { failure: ConnectFailure::Login(failure), .. }) => Some(failure),
+            _ => None,
+        }
+    }
+
     /// What this means for a message that goes by TLS only; `None` where it is not TLS that is missing.
     pub fn without_tls(&self) -> Option<DeliveryResult> {
         match self {

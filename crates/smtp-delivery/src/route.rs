@@ -67,7 +67,7 @@ mod tests {
     use smtp_proto::Protocol;
 
     fn hop(name: &str) -> NextHop {
-        NextHop { host: Host::Name(name.into()), port: 25, protocol: Protocol::Smtp, tls: TlsMode::Opportunistic }
+        NextHop::new(Host::Name(name.into()), 25, Protocol::Smtp, TlsMode::Opportunistic)
     }
 
     fn routes() -> Routes {

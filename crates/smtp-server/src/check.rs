@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
+use smtp_client::{NextHop, SecretFile};
 use smtp_config::file::ClientCertificates;
 use smtp_config::{LoadError, Problem};
 use smtp_policy::Resolution;
@@ -185,8 +186,16 @@ fn relay(config: &Config) -> Vec<String> {
     lines
 }
 
+/// What this server logs in with at a next hop.
+fn secret(hop: &NextHop) -> String {
+    hop.login.as_ref().map_or_else(String::new, |login| match &login.secret {
+        SecretFile::Password(path) => format!(", logged in with the password in {}", path.display()),
+        SecretFile::Token(path) => format!(", logged in with the token in {}", path.display()),
+    })
+}
+
 fn next_hops(config: &Config) -> Vec<String> {
-    let hops = config.routes.lanes().map(|(pattern, hop)| format!("{pattern} by {hop}"));
+    let hops = config.routes.lanes().map(|(pattern, hop)| format!("{pattern} by {hop}{}", secret(hop)));
     let lines: Vec<String> = hops.collect();
     if lines.is_empty() { vec!["none: no mail leaves this server".to_owned()] } else { lines }
 }

@@ -5,6 +5,7 @@
 
 mod auth;
 mod guards;
+mod hop_login;
 mod hops;
 mod listeners;
 mod local;
@@ -205,6 +206,8 @@ pub struct Timeouts {
     pub proxy_header: Duration,
     /// For one address of a next hop.
     pub connect: Duration,
+    /// For a session with a next hop, and for each message.
+    pub attempt: Duration,
     /// For what is under way when the server stops.
     pub drain: Duration,
 }
@@ -400,6 +403,7 @@ fn timeouts(prover: &mut Prover<'_>, timeouts: &file::Timeouts) -> Timeouts {
         tls_handshake: prover.some_time("tls_handshake", &timeouts.tls_handshake),
         proxy_header: prover.some_time("proxy_header", &timeouts.proxy_header),
         connect: prover.some_time("connect", &timeouts.connect),
+        attempt: prover.some_time("attempt", &timeouts.attempt),
         drain: timeouts.drain.0,
     }
 }

@@ -24,12 +24,13 @@ use prometheus_client::registry::{Registry, Unit};
 use smtp_proto::{ReplyCode, TlsFacts};
 
 pub use self::label::{
-    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, DeliveryClass, Direction, DsnKind, ExcessLimit, Guard,
-    GuardAction, KeyExchange, ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure, TlsVersion, Verb,
+    AttemptResult, AuthMechanism, AuthResult, Cipher, Class, ClientLogin, DeliveryClass, Direction, DsnKind,
+    ExcessLimit, Guard, GuardAction, KeyExchange, ProxyRefusal, QueueState, ReloadResult, Service, Stage, TlsFailure,
+    TlsVersion, Verb,
 };
 use self::label::{
-    ByAuth, ByCertificate, ByClass, ByCommand, ByDelivery, ByExcess, ByGuard, ByKind, ByProxyRefusal, ByReject,
-    ByReload, ByService, ByState, ByTls, ByTlsFailure, YesNo,
+    ByAuth, ByCertificate, ByClass, ByClientLogin, ByCommand, ByDelivery, ByExcess, ByGuard, ByKind, ByProxyRefusal,
+    ByReject, ByReload, ByService, ByState, ByTls, ByTlsFailure, YesNo,
 };
 
 /// The media type of [`Metrics::render`].
@@ -63,6 +64,7 @@ struct Inner {
     tls_failures: Family<ByTlsFailure, Counter>,
     excess: Family<ByExcess, Counter>,
     auth: Family<ByAuth, Counter>,
+    client_logins: Family<ByClientLogin, Counter>,
     received_messages: Family<ByService, Counter>,
     received_octets: Counter,
     attempts: Family<ByClass, Gauge>,
@@ -105,6 +107,11 @@ impl Metrics {
         if let Some(facts) = tls {
             self.count_tls(Direction::Out, facts);
         }
+    }
+
+    /// Counts a log-in at a next hop.
+    pub fn client_login(&self, result: ClientLogin) {
+        self.inner.client_logins.get_or_create(&ByClientLogin { result }).inc();
     }
 
     /// Counts an attempt that begins. It is under way until the guard is dropped.
@@ -289,6 +296,7 @@ impl Inner {
             tls: Family::default(),
             tls_failures: Family::default(),
             auth: Family::default(),
+            client_logins: Family::default(),
             received_messages: Family::default(),
             received_octets: Counter::default(),
             attempts: Family::default(),
@@ -330,6 +338,7 @@ impl Inner {
 
     fn register_deliveries(&self, registry: &mut Registry) {
         registry.register("client_sessions", "Sessions made with next hops", self.client_sessions.clone());
+        registry.register("client_logins", "Log-ins at next hops, by how they ended", self.client_logins.clone());
         registry.register("attempts", "Attempts under way now", self.attempts.clone());
         registry.register("deliveries", "Recipients, by how an attempt ended", self.deliveries.clone());
         let help = "Time from the receipt of a message to its end for a recipient";
@@ -386,6 +395,9 @@ impl Inner {
             for &result in AuthResult::ALL {
                 self.auth.get_or_create_owned(&ByAuth { mechanism, result });
             }
+        }
+        for &result in ClientLogin::ALL {
+            self.client_logins.get_or_create_owned(&ByClientLogin { result });
         }
         for &reason in TlsFailure::ALL {
             self.tls_failures.get_or_create_owned(&ByTlsFailure { dir: Direction::In, reason });

@@ -139,6 +139,7 @@ fn deliverer(config: &Config) -> Deliverer {
     let client = ClientSettings {
         connect_timeout: config.timeouts.connect,
         handshake_timeout: config.timeouts.tls_handshake,
+        attempt_timeout: config.timeouts.attempt,
         ..ClientSettings::new(hello_name(&config.hostname), tls)
     };
     Deliverer::new(DelivererSettings {

@@ -17,7 +17,7 @@ const LAYERS: &[Layer] = &[
     layer(1, "smtp-io", &[]),
     layer(1, "smtp-sasl", &[]),
     layer(2, "smtp-queue", &["smtp-mail"]),
-    layer(2, "smtp-client", &["smtp-io", "smtp-mail"]),
+    layer(2, "smtp-client", &["smtp-io", "smtp-mail", "smtp-sasl"]),
     layer(2, "smtp-testkit", &["smtp-io"]),
     // Translates what the queue shows into the types of the admin API, for the server and for smtpctl alike.
     layer(3, "smtp-admin", &["smtp-mail", "smtp-queue"]),

@@ -4,7 +4,9 @@
 
 mod connecting;
 mod content;
+mod limits;
 mod lmtp;
+mod login;
 mod replies;
 mod support;
 mod tls;

@@ -52,7 +52,7 @@ pub(crate) fn settings() -> Arc<ClientSettings> {
 }
 
 pub(crate) fn hop(address: SocketAddr, tls: TlsMode) -> NextHop {
-    NextHop { host: Host::Name("mx.test".into()), port: address.port(), protocol: Protocol::Smtp, tls }
+    NextHop::new(Host::Name("mx.test".into()), address.port(), Protocol::Smtp, tls)
 }
 
 pub(crate) async fn connect(peer: &Peer) -> Client {

@@ -89,10 +89,10 @@ fn keys_are_checked_in_inline_tables_and_in_each_of_many() {
            |             ^^^^"
     );
     assert_eq!(
-        message("[[route]]\nrecipients = []\nto = \"smtp://a\"\n[[route]]\npassword = 1"),
-        "x.toml:5:1: unknown key `password` in [[route]]\n  \
+        message("[[route]]\nrecipients = []\nto = \"smtp://a\"\n[[route]]\nusername = 1"),
+        "x.toml:5:1: unknown key `username` in [[route]]\n  \
            |\n\
-         5 | password = 1\n  \
+         5 | username = 1\n  \
            | ^^^^^^^^"
     );
 }
@@ -251,4 +251,12 @@ proptest! {
             prop_assert!(!problems.to_string().is_empty());
         }
     }
+}
+
+#[test]
+fn a_password_in_the_file_is_refused_and_not_repeated() {
+    let text = "[smart_host]\nto = \"submissions://app1:wonderland@smtp.example.net\"\n";
+    let problems = Source::new("a.toml", text).file().unwrap_err().to_string();
+    assert!(problems.contains("a password does not stand in this file"), "{problems}");
+    assert!(!problems.contains("wonderland"), "{problems}");
 }

@@ -44,9 +44,29 @@ pub const SECTIONS: &[Section] = &[
         text: "Where mail for other domains goes. The first section that matches the recipient's domain wins; without one it is `[smart_host]`.",
     },
     Section {
+        path: "route.password",
+        written: "password = { … }",
+        text: "With a user in `to`: where the password is. It never stands in this file.",
+    },
+    Section {
+        path: "route.token",
+        written: "token = { … }",
+        text: "With a user in `to`, in place of `password`: where the access token is.",
+    },
+    Section {
         path: "smart_host",
         written: "[smart_host]",
         text: "The next hop of all mail for which there is no `[[route]]`.",
+    },
+    Section {
+        path: "smart_host.password",
+        written: "password = { … }",
+        text: "Where the password is, as in `[[route]]`.",
+    },
+    Section {
+        path: "smart_host.token",
+        written: "token = { … }",
+        text: "Where the access token is, as in `[[route]]`.",
     },
     Section { path: "queue", written: "[queue]", text: "The mail that was accepted and is not yet delivered." },
     Section {

@@ -134,43 +134,6 @@ pub(super) const KEYS: &[Key] = &[
         text: "The domains that anybody may send to. An address with a route in its local part (`a%b@`, `a!b@`, `\"a@b\"@`) is refused there.",
     },
     Key {
-        path: "route.recipients",
-        value: "list of domain patterns",
-        fallback: Required,
-        example: "[\"corp.example\", \"*.corp.example\"]",
-        text: "The recipients' domains: `example.com` is that one, `*.example.com` all below it, `*` all.",
-    },
-    Key {
-        path: "route.to",
-        value: "next hop",
-        fallback: Required,
-        example: "\"smtp://10.0.0.5:25\"",
-        text: "The next hop: `smtp://`, `submission://` or `submissions://`, then a host and, if it is not 25, 587 or 465, a port. `submissions` is \
-               TLS from the first octet. The host is an address, or a name that the system looks up.",
-    },
-    Key {
-        path: "route.tls",
-        value: "`opportunistic`, `require`, `verify`, `none`",
-        fallback: Otherwise("`opportunistic`; `verify` with `submissions://`"),
-        example: "\"require\"",
-        text: "What TLS must give. `opportunistic`: TLS if it is offered. `require`: TLS with any certificate. `verify`: TLS with a certificate \
-               for the name of the host by an authority that this system trusts, or `[tls] authorities`. What is asked for and not given defers the mail.",
-    },
-    Key {
-        path: "smart_host.to",
-        value: "next hop",
-        fallback: Required,
-        example: "\"smtp://relay.example.net\"",
-        text: "The next hop, as in `[[route]]`.",
-    },
-    Key {
-        path: "smart_host.tls",
-        value: "`opportunistic`, `require`, `verify`, `none`",
-        fallback: Otherwise("`verify`"),
-        example: "\"require\"",
-        text: "What TLS must give, as in `[[route]]`.",
-    },
-    Key {
         path: "queue.directory",
         value: "path",
         fallback: Value("\"/var/spool/smtp-server\""),
@@ -367,6 +330,14 @@ pub(super) const KEYS: &[Key] = &[
         fallback: Value("\"30s\""),
         example: "\"10s\"",
         text: "How long one address of a next hop may take to accept the connection.",
+    },
+    Key {
+        path: "timeouts.attempt",
+        value: "duration",
+        fallback: Value("\"1h\""),
+        example: "\"30m\"",
+        text: "How long a next hop may take in all, however lively it is: once to give a session (at any of its addresses, with TLS and log-in), \
+               and once more for each message.",
     },
     Key {
         path: "timeouts.drain",

@@ -7,7 +7,7 @@ use serde::forward_to_deserialize_any;
 use super::*;
 use crate::file::{
     Admin, Auth, Certificate, Deliver, Delivery, Extensions, File, Guards, Limits, Listener, Local, Log, Queue, Relay,
-    Route, SmartHost, Submit, Timeouts, Tls,
+    Route, SecretSource, SmartHost, Submit, Timeouts, Tls,
 };
 use crate::{Source, reference};
 
@@ -54,7 +54,11 @@ fn every_key_of_the_structs_has_its_text_and_no_other_has() {
         ("listener", fields::<Listener>()),
         ("relay", fields::<Relay>()),
         ("route", fields::<Route>()),
+        ("route.password", fields::<SecretSource>()),
+        ("route.token", fields::<SecretSource>()),
         ("smart_host", fields::<SmartHost>()),
+        ("smart_host.password", fields::<SecretSource>()),
+        ("smart_host.token", fields::<SecretSource>()),
         ("queue", fields::<Queue>()),
         ("limits", fields::<Limits>()),
         ("guards", fields::<Guards>()),
@@ -114,10 +118,26 @@ fn as_toml(value: impl Fn(&Key) -> Option<&'static str>) -> String {
 #[test]
 fn the_defaults_of_the_reference_are_those_of_the_code() {
     let text = as_toml(|key| match key.fallback {
-        Fallback::Value(value) if !key.path.starts_with("local.") => Some(value),
+        Fallback::Value(value)
+            if !["local", "route", "smart_host"].contains(&key.path.split('.').next().unwrap_or_default()) =>
+        {
+            Some(value)
+        }
         _ => None,
     });
     assert_eq!(Source::new("defaults.toml", text).file().unwrap(), File::default());
+
+    for (section, required) in [
+        ("route", "[[route]]\nrecipients = []\nto = \"smtp://a\"\n"),
+        ("smart_host", "[smart_host]\nto = \"smtp://a\"\n"),
+    ] {
+        let defaults = KEYS.iter().filter(|key| key.section() == section).filter_map(|key| match key.fallback {
+            Fallback::Value(value) => Some(format!("{} = {value}\n", key.name())),
+            _ => None,
+        });
+        let written = Source::new("a.toml", required.to_owned() + &defaults.collect::<String>()).file().unwrap();
+        assert_eq!(Source::new("b.toml", required).file().unwrap(), written);
+    }
 
     let local = "[local]\ndomains = []\ndeliver = { maildir = \"m\" }\n";
     let separator = KEYS.iter().find(|key| key.path == "local.subaddress_separator").unwrap();

@@ -59,11 +59,13 @@ impl fmt::Display for Host {
     }
 }
 
-/// A next hop as the file names it: scheme, host and port.
+/// A next hop as the file names it: scheme, user, host and port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NextHopUrl {
     /// How it is spoken to.
     pub scheme: Scheme,
+    /// Who this server logs in as there.
+    pub user: Option<String>,
     /// Where it is.
     pub host: Host,
     /// Its port.
@@ -80,11 +82,11 @@ impl FromStr for NextHopUrl {
             )));
         };
         let scheme: Scheme = scheme.parse().map_err(|_| unknown_word(scheme, Scheme::WORDS))?;
-        if authority.contains('@') {
-            return Err(ValueError::new(format!(
-                "{text:?} has a user name; this version does not log in at a next hop, which must know this server by its address"
-            )));
-        }
+        // Not repeated in the message: a password may stand in it.
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) => (Some(parse_user(user)?), authority),
+            None => (None, authority),
+        };
         if authority.contains(['/', '?', '#']) {
             return Err(ValueError::new(format!("{text:?} has a path; a next hop is a host and a port only")));
         }
@@ -92,8 +94,35 @@ impl FromStr for NextHopUrl {
         if scheme == Scheme::Lmtp && port == Some(25) {
             return Err(ValueError::new(format!("{text:?}: LMTP is never spoken on port 25 (RFC 2033 §5)")));
         }
-        Ok(Self { scheme, host: parse_host(text, host)?, port: port.unwrap_or(scheme.default_port()) })
+        Ok(Self { scheme, user, host: parse_host(text, host)?, port: port.unwrap_or(scheme.default_port()) })
     }
+}
+
+/// Said of a value that is not shown.
+pub(crate) const PASSWORD_WRITTEN: &str = "a password does not stand in this file: put it into a file of its own, and name that with `password = { file = \"…\" }`";
+
+/// The user, with `%XX` for what cannot stand in the text of a next hop (RFC 3986 §2.1).
+fn parse_user(text: &str) -> Result<String, ValueError> {
+    if text.contains(':') {
+        return Err(ValueError::new(PASSWORD_WRITTEN));
+    }
+    let wrong =
+        || ValueError::new(format!("{text:?} is no user name; write other characters than letters and digits as %XX"));
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        if character == '%' {
+            let digits = rest.get(1..3).filter(|digits| digits.bytes().all(|octet| octet.is_ascii_hexdigit()));
+            octets.push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?);
+            rest = &rest[3..];
+        } else if character.is_ascii_graphic() && !"/?#[]<>\"\\".contains(character) {
+            octets.push(character as u8);
+            rest = &rest[1..];
+        } else {
+            return Err(wrong());
+        }
+    }
+    String::from_utf8(octets).ok().filter(|user| !user.is_empty()).ok_or_else(wrong)
 }
 
 fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), ValueError> {
@@ -139,7 +168,11 @@ fn is_label(label: &str) -> bool {
 
 impl fmt::Display for NextHopUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}:{}", self.scheme, self.host, self.port)
+        write!(formatter, "{}://", self.scheme)?;
+        if let Some(user) = &self.user {
+            write!(formatter, "{}@", user.escape_debug())?;
+        }
+        write!(formatter, "{}:{}", self.host, self.port)
     }
 }
 
@@ -168,12 +201,12 @@ impl FromStr for LmtpAddress {
             }
             return Ok(Self::Socket(path));
         }
-        let NextHopUrl { host, port, .. } = format!("{}://{text}", Scheme::Lmtp).parse().map_err(|_| {
-            ValueError::new(format!(
+        match format!("{}://{text}", Scheme::Lmtp).parse() {
+            Ok(NextHopUrl { user: None, host, port, .. }) => Ok(Self::Tcp { host, port }),
+            _ => Err(ValueError::new(format!(
                 "{text:?} is no place for LMTP; write it like \"unix:/run/dovecot/lmtp\" or \"127.0.0.1:24\", and never with port 25"
-            ))
-        })?;
-        Ok(Self::Tcp { host, port })
+            ))),
+        }
     }
 }
 

@@ -86,11 +86,12 @@ fn a_wrong_next_hop_says_what_to_write() {
         message("http://relay"),
         "\"http\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\", \"lmtp\""
     );
-    assert_eq!(
-        message("submissions://app1@smtp.example.net"),
-        "\"submissions://app1@smtp.example.net\" has a user name; this version does not log in at a next hop, which must know \
-         this server by its address"
-    );
+    for wrong in ["", "%4", "%zz", "%ff", "a b", "a/b", "\u{e9}"] {
+        let text = format!("submissions://{wrong}@smtp.example.net").parse::<NextHopUrl>().unwrap_err().to_string();
+        assert!(text.starts_with(&format!("{wrong:?} is no user name; ")), "{text}");
+    }
+    let text = message("submissions://app1:wonderland@smtp.example.net");
+    assert!(text.starts_with("a password does not stand in this file: ") && !text.contains("wonderland"), "{text}");
     assert_eq!(message("lmtp://a:25"), "\"lmtp://a:25\": LMTP is never spoken on port 25 (RFC 2033 §5)");
     assert_eq!(message("smtp://relay/"), "\"smtp://relay/\" has a path; a next hop is a host and a port only");
     assert_eq!(message("smtp://relay:0"), "\"smtp://relay:0\" has no port from 1 to 65535 behind its last colon");
@@ -174,4 +175,17 @@ fn a_place_for_lmtp_is_a_socket_or_a_host_with_its_port() {
     for text in ["/run/dovecot/lmtp", "mail.example:25", "lmtp://a:24", ""] {
         assert!(read(text).unwrap_err().contains("unix:/run/dovecot/lmtp"), "{text}");
     }
+}
+
+#[test]
+fn a_next_hop_may_have_a_user() {
+    for (written, user, host, port) in [
+        ("submissions://app1@smtp.example.net", "app1", "smtp.example.net", 465),
+        ("submission://alice@example.com@smtp.example.net:2587", "alice@example.com", "smtp.example.net", 2587),
+        ("smtp://a%20b%3a%C3%A9@[2001:db8::1]", "a b:\u{e9}", "[2001:db8::1]", 25),
+    ] {
+        let hop: NextHopUrl = written.parse().unwrap();
+        assert_eq!((hop.user.as_deref(), hop.host.to_string(), hop.port), (Some(user), host.to_owned(), port));
+    }
+    assert!("alice@127.0.0.1:24".parse::<LmtpAddress>().is_err());
 }

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use smtp_client::{ClientSettings, ClientTls, Host, NextHop, TlsMode, TlsStart};
+use smtp_client::{ClientSettings, ClientTls, HopLogin, Host, NextHop, SecretFile, TlsMode, TlsStart};
 use smtp_delivery::{Deliverer, DelivererSettings};
 use smtp_mail::{Attempt, AttemptRecipient, Body, Content, DeliveryResult, MessageId};
 use smtp_proto::{ContentFacts, Mail, Protocol, Rcpt};
+use smtp_sasl::Login;
 use smtp_testkit::peer::{Answer, Peer, Script, Stage};
 use smtp_testkit::tls::Authority;
 use tokio::net::TcpListener;
@@ -22,12 +24,11 @@ fn settings() -> DelivererSettings {
 }
 
 fn hop(peer: &Peer) -> NextHop {
-    NextHop {
-        host: Host::Address(peer.address().ip()),
-        port: peer.address().port(),
-        protocol: Protocol::Smtp,
-        tls: TlsMode::Opportunistic,
-    }
+    hop_at(peer.address())
+}
+
+fn hop_at(address: SocketAddr) -> NextHop {
+    NextHop::new(Host::Address(address.ip()), address.port(), Protocol::Smtp, TlsMode::Opportunistic)
 }
 
 fn attempts(count: u64) -> Vec<Attempt> {
@@ -142,6 +143,36 @@ async fn a_session_made_on_other_terms_is_not_used() {
     assert_eq!(peer.connections(), 2);
 }
 
+/// Who logs in as somebody else, or as nobody, has a session of its own.
+#[tokio::test]
+async fn a_session_is_logged_in_once_and_used_by_the_same_login_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, "wonderland\n").unwrap();
+    let login = |user: &str| HopLogin {
+        user: Login::prepare(user.as_bytes()).unwrap(),
+        secret: SecretFile::Password(secret.clone()),
+        mechanisms: Vec::new(),
+        in_clear: true,
+    };
+    let peer = Peer::start(Script::new().extensions(&["AUTH PLAIN"]));
+    let deliverer = Deliverer::new(settings());
+    for user in [Some("alice"), Some("bob"), None, Some("alice"), Some("bob"), None] {
+        let login = user.map(|user| Arc::new(login(user)));
+        assert_eq!(run(&deliverer, NextHop { login, ..hop(&peer) }, 2).await, ["delivered 2.0.0", "delivered 2.0.0"]);
+    }
+    let connections: Vec<_> = peer.messages().into_iter().map(|message| message.connection).collect();
+    assert_eq!(connections, [1, 1, 2, 2, 3, 3, 1, 1, 2, 2, 3, 3]);
+    assert_eq!(peer.count_commands("AUTH"), 2);
+}
+
+/// The same is to be expected for every message: one of them pays for it.
+#[tokio::test]
+async fn a_host_that_does_not_know_us_is_told_of_at_the_first_attempt() {
+    let refusing = Peer::start(Script::new().on(Stage::Mail, "530 5.7.0 Authentication required"));
+    assert_eq!(run(&Deliverer::new(settings()), hop(&refusing), 100).await, ["unreachable, deferred 4.7.0"]);
+}
+
 #[tokio::test]
 async fn a_connection_that_the_server_closed_costs_no_attempt() {
     for leave in [Answer::Close, Answer::ReplyAndClose("421 4.7.0 enough from you".into())] {
@@ -172,12 +203,7 @@ async fn a_refusal_costs_its_message_only() {
 #[tokio::test]
 async fn a_dead_next_hop_is_told_of_at_the_first_attempt() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let dead = NextHop {
-        host: Host::Address(address.ip()),
-        port: address.port(),
-        protocol: Protocol::Smtp,
-        tls: TlsMode::Opportunistic,
-    };
+    let dead = hop_at(address);
     let deliverer = Deliverer::new(settings());
     assert_eq!(run(&deliverer, dead, 100).await, ["unreachable, deferred 4.4.1"]);
 

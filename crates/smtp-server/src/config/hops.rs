@@ -1,17 +1,19 @@
 //! Where mail for other domains goes, and who vouches for the hosts there.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use smtp_client::{Host, NextHop, TlsMode, TlsStart};
 use smtp_config::file::{File, NextHopTls};
-use smtp_config::{LmtpAddress, NextHopUrl, Placed, Scheme};
+use smtp_config::{LmtpAddress, Placed, Scheme};
 use smtp_delivery::{Route, Routes};
 use smtp_mail::DomainPattern;
 use smtp_proto::Protocol;
 
+use super::hop_login::{self, WrittenHop};
 use super::prover::Prover;
 
 /// The routes, in order, and the smart host.
@@ -22,25 +24,21 @@ pub(super) fn routes(prover: &mut Prover<'_>, file: &File) -> Routes {
             prover.error(route.place(), "`recipients` of this route is empty: it would never be taken");
         }
         let recipients = route.recipients.iter().filter_map(|pattern| prover.parse(pattern)).collect();
-        let to = next_hop(prover, &route.to, route.tls.as_ref(), NextHopTls::Opportunistic);
+        let to = next_hop(prover, &WrittenHop::from(&**route), NextHopTls::Opportunistic);
         routes.push(Route { recipients, to });
     }
     let smart_host = file.smart_host.as_ref();
-    let smart_host = smart_host.map(|hop| next_hop(prover, &hop.to, hop.tls.as_ref(), NextHopTls::Verify));
+    let smart_host = smart_host.map(|hop| next_hop(prover, &WrittenHop::from(hop), NextHopTls::Verify));
     Routes { routes, smart_host }
 }
 
-fn next_hop(
-    prover: &mut Prover<'_>,
-    to: &Placed<NextHopUrl>,
-    tls: Option<&Placed<NextHopTls>>,
-    default: NextHopTls,
-) -> NextHop {
+fn next_hop(prover: &mut Prover<'_>, hop: &WrittenHop<'_>, default: NextHopTls) -> NextHop {
+    let (to, tls) = (hop.to, hop.tls);
     let implicit = to.scheme.implicit_tls();
     let start = if implicit { TlsStart::Implicit } else { TlsStart::StartTls };
     let word = match tls {
         Some(tls) => **tls,
-        None if implicit => NextHopTls::Verify,
+        None if implicit || to.user.is_some() => NextHopTls::Verify,
         None => default,
     };
     let mode = match word {
@@ -57,7 +55,8 @@ fn next_hop(
         );
     }
     let protocol = if to.scheme == Scheme::Lmtp { Protocol::Lmtp } else { Protocol::Smtp };
-    NextHop { host: host(&to.host), port: to.port, protocol, tls: mode }
+    let login = hop_login::login(prover, hop, word).map(Arc::new);
+    NextHop { login, chunking: hop.chunking, ..NextHop::new(host(&to.host), to.port, protocol, mode) }
 }
 
 fn host(host: &smtp_config::Host) -> Host {
@@ -73,7 +72,7 @@ pub(super) fn mailbox_server(lmtp: &LmtpAddress) -> NextHop {
         LmtpAddress::Socket(path) => (Host::Socket(path.clone()), 0, TlsMode::None),
         LmtpAddress::Tcp { host: name, port } => (host(name), *port, TlsMode::Opportunistic),
     };
-    NextHop { host, port, protocol: Protocol::Lmtp, tls }
+    NextHop::new(host, port, Protocol::Lmtp, tls)
 }
 
 /// The authorities of a PEM file: one at least, and all of them usable.

@@ -5,6 +5,7 @@ use smtp_mail::LocalUser;
 
 mod auth;
 mod guards;
+mod hop_login;
 
 /// A folder with a good configuration, for tests to spoil.
 struct Folder(tempfile::TempDir);

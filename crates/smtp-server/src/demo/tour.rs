@@ -33,12 +33,8 @@ pub(super) async fn send(directory: &Directory, addresses: &Addresses) -> Result
     }
     let settings = ClientSettings::new("alice.demo.test".parse()?, ClientTls::new(roots));
     let address = *addresses.submission.first().context("there is no submission listener")?;
-    let next_hop = NextHop {
-        host: Host::Name("localhost".to_owned()),
-        port: address.port(),
-        protocol: Protocol::Smtp,
-        tls: TlsMode::Verify(TlsStart::StartTls),
-    };
+    let terms = TlsMode::Verify(TlsStart::StartTls);
+    let next_hop = NextHop::new(Host::Name("localhost".to_owned()), address.port(), Protocol::Smtp, terms);
     let mut client = Client::connect(&next_hop, &[address], &Arc::new(settings)).await?;
     let protection = client.tls().unwrap_or("in the clear").to_owned();
     for (local_part, domain) in RECIPIENTS {

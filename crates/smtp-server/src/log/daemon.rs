@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use smtp_client::LoginFailure;
 use smtp_mail::Report;
 use smtp_policy::recipients::Dropped;
 use smtp_proto::{ForwardPath, ReversePath};
@@ -110,6 +111,12 @@ pub fn not_settled(error: &SettleError) {
 /// A next hop is out of reach; its lane rests.
 pub fn lane_rests(lane: &Lane, rest: Duration, trouble: &Report) {
     warn!(event = "lane_rests", lane = %lane, seconds = rest.as_secs_f64(), status = %trouble.status, text = %trouble);
+}
+
+/// A next hop does not know who we are. `lane` has the user and the host.
+pub fn login_failed(lane: &Lane, failure: &LoginFailure) {
+    let (reason, advice) = (failure.reason(), failure.advice());
+    warn!(event = "login_failed", lane = %lane, reason, advice, text = %failure);
 }
 
 /// A next hop takes no more sessions than it has.

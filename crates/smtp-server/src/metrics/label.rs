@@ -37,8 +37,11 @@ macro_rules! names {
     };
 }
 
+mod client_login;
 mod guard;
 
+pub(super) use self::client_login::ByClientLogin;
+pub use self::client_login::ClientLogin;
 pub(super) use self::guard::ByGuard;
 pub use self::guard::{Guard, GuardAction};
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::{RECHECK, settle};
 use crate::config::{Config, Mailboxes};
 use crate::log;
-use crate::metrics::DeliveryClass;
+use crate::metrics::{ClientLogin, DeliveryClass};
 use crate::shared::Shared;
 
 /// Messages that a worker takes into mailboxes at a time: what can be waited for together.
@@ -162,8 +162,15 @@ impl Worker {
             Ok(()) => carrier.attempt(attempt).await,
             Err(unreachable) => Err(unreachable),
         };
-        if let Some(Connected { tls }) = carrier.take_connected() {
+        if let Some(Connected { tls, login }) = carrier.take_connected() {
             self.shared.metrics().client_connected(tls.as_ref());
+            if login.is_some() {
+                self.shared.metrics().client_login(ClientLogin::Ok);
+            }
+        }
+        if let Some(failure) = outcomes.as_ref().err().and_then(Unreachable::login_failure) {
+            self.shared.metrics().client_login(ClientLogin::of(failure));
+            log::login_failed(&self.lane, failure);
         }
         outcomes
     }
@@ -304,7 +311,7 @@ mod tests {
     }
 
     fn hop(name: &str) -> NextHop {
-        NextHop { host: Host::Name(name.into()), port: 25, protocol: Protocol::Smtp, tls: TlsMode::Opportunistic }
+        NextHop::new(Host::Name(name.into()), 25, Protocol::Smtp, TlsMode::Opportunistic)
     }
 
     #[test]

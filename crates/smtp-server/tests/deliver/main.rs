@@ -16,6 +16,7 @@ mod dead_hop;
 mod dsn;
 mod full_disks;
 mod in_flight;
+mod log_in;
 mod maildir;
 mod operators;
 mod relay;
