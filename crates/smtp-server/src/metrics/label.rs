@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use smtp_proto::{Mechanism, ReplyClass};
+use smtp_proto::ReplyClass;
 
 /// Declares an enumeration whose variants have one name each, used in metrics, log and JSON alike.
 macro_rules! names {
@@ -37,11 +37,11 @@ macro_rules! names {
     };
 }
 
-mod client_login;
+mod auth;
 mod guard;
 
-pub(super) use self::client_login::ByClientLogin;
-pub use self::client_login::ClientLogin;
+pub use self::auth::{AuthMechanism, AuthResult, ClientLogin};
+pub(super) use self::auth::{ByAuth, ByClientLogin};
 pub(super) use self::guard::ByGuard;
 pub use self::guard::{Guard, GuardAction};
 
@@ -336,43 +336,6 @@ impl TlsFailure {
 }
 
 names! {
-    /// By which mechanism a client logs in.
-    AuthMechanism {
-        /// RFC 4616.
-        Plain = "PLAIN",
-        /// Never standardised.
-        Login = "LOGIN",
-        /// RFC 7677.
-        ScramSha256 = "SCRAM-SHA-256",
-        /// The same, bound to the TLS channel.
-        ScramSha256Plus = "SCRAM-SHA-256-PLUS",
-        /// By client certificate (RFC 4422 appendix A).
-        External = "EXTERNAL",
-    }
-}
-
-impl AuthMechanism {
-    /// The label of a mechanism that the server has.
-    pub fn of(mechanism: Mechanism) -> Option<Self> {
-        Self::ALL.iter().copied().find(|known| known.as_str() == mechanism.as_str())
-    }
-}
-
-names! {
-    /// How an exchange of AUTH ended.
-    AuthResult {
-        /// The client is logged in.
-        Ok = "ok",
-        /// It is not.
-        Failed = "failed",
-        /// It was not let in because of too many failures.
-        LockedOut = "locked_out",
-        /// It gave the exchange up.
-        Cancelled = "cancelled",
-    }
-}
-
-names! {
     /// Which report was sent (RFC 3464).
     DsnKind {
         /// A failure.
@@ -456,12 +419,6 @@ pub(super) struct ByTls {
     pub cipher: Cipher,
     pub key_exchange: KeyExchange,
     pub verified: YesNo,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct ByAuth {
-    pub mechanism: AuthMechanism,
-    pub result: AuthResult,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
