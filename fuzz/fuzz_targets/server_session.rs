@@ -1,6 +1,6 @@
 //! Any octets from a client, in pieces, with any answers: no panic, the same session however the pieces are cut, no mail
-//! data without a recipient, content that is clean, replies that are lines, an end that comes once and last, and nothing
-//! that lasts across STARTTLS.
+//! data without a recipient, content that is clean, replies that are lines, an end that comes once and last, nothing that
+//! lasts across STARTTLS, and nobody said to have spoken out of turn who says a line at a time.
 #![no_main]
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use smtp_proto::server::{AuthStep, Event, Framing, Queries, ServerConfig, ServerSession};
+use smtp_proto::server::{AuthStep, Event, Framing, OutOfTurn, Queries, ServerConfig, ServerSession};
 use smtp_proto::{
     BodyType, ContentFacts, EnhancedStatus, Extensions, HelloName, Limits, Mechanism, Reply, ReplyCode, Session,
     TlsFacts,
@@ -17,9 +17,12 @@ use smtp_proto::{
 fuzz_target!(|input: (u8, u32, &[u8])| {
     let (cut, answers, octets) = input;
     let cut = usize::from(cut) % 16 + 1;
-    let whole = serve(octets, octets.len().max(1), answers);
-    let pieces = serve(octets, cut, answers);
+    let whole = serve(std::iter::once(octets), answers, OutOfTurn::Permit);
+    let pieces = serve(octets.chunks(cut), answers, OutOfTurn::Permit);
     assert_eq!(whole.heard, pieces.heard);
+    let lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let by_line = serve(lines, answers, OutOfTurn::Refuse);
+    assert_eq!(whole.heard, by_line.heard);
     assert_replies(&whole.heard.output);
     for message in &whole.heard.messages {
         assert!(message.is_binary || is_clean(&message.content));
@@ -60,10 +63,11 @@ struct Served {
 }
 
 /// A whole session, in the clear and without STARTTLS.
-fn serve(octets: &[u8], piece: usize, answers: u32) -> Served {
+fn serve<'a>(pieces: impl Iterator<Item = &'a [u8]>, answers: u32, out_of_turn: OutOfTurn) -> Served {
     let limits = Limits { message_octets: 2048, recipients_per_message: 3, ..Limits::default() };
     let mut served = Served::new(limits, None, answers);
-    served.feed(octets, piece, &mut BytesMut::new());
+    served.session.watch_turns(out_of_turn);
+    served.feed(pieces, &mut BytesMut::new());
     served.end();
     served
 }
@@ -75,12 +79,13 @@ fn nothing_lasts_across_starttls(before: &[u8], after: &[u8], piece: usize, answ
         errors_per_session: u32::MAX,
         idle_commands_per_message: u32::MAX,
         transactions_per_session: u32::MAX,
+        commands_per_session: u32::MAX,
         ..Limits::default()
     };
     let mut upgraded = Served::new(limits.clone(), None, answers);
     upgraded.offers_starttls = true;
     let mut input = BytesMut::new();
-    upgraded.feed(before, before.len(), &mut input);
+    upgraded.feed(std::iter::once(before), &mut input);
     if upgraded.heard.log.last().is_none_or(|event| event != "StartTls") {
         return;
     }
@@ -89,7 +94,7 @@ fn nothing_lasts_across_starttls(before: &[u8], after: &[u8], piece: usize, answ
     let mut fresh = Served::new(limits, Some(TlsFacts::default()), answers);
     for served in [&mut upgraded, &mut fresh] {
         (served.heard, served.answers) = (Heard::default(), answers);
-        served.feed(after, piece, &mut BytesMut::new());
+        served.feed(after.chunks(piece), &mut BytesMut::new());
         served.end();
     }
     assert_eq!(upgraded.heard, fresh.heard);
@@ -123,8 +128,8 @@ impl Served {
         served
     }
 
-    fn feed(&mut self, octets: &[u8], piece: usize, input: &mut BytesMut) {
-        for piece in octets.chunks(piece) {
+    fn feed<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>, input: &mut BytesMut) {
+        for piece in pieces {
             input.extend_from_slice(piece);
             self.advance(input);
         }
@@ -188,6 +193,7 @@ impl Served {
         let refuse = self.answers & 1 == 1;
         let answered = match event {
             Event::Reset | Event::StartTls | Event::AuthCancelled | Event::Refused(_) | Event::Closed(_) => return,
+            Event::OutOfTurn { .. } => panic!("each line comes behind all replies"),
             Event::Connected => {
                 self.session.reply(Reply::without_status(ReplyCode::SERVICE_READY, "mx.test"), self.now)
             }
