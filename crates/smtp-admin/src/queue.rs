@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
-use smtp_mail::{Destination, MessageId, RecipientId, Report};
+use smtp_mail::{Destination, MessageId, RecipientId, Report, terms};
 use smtp_queue::select::{Candidate, SizeBound};
 use smtp_queue::{
     DeliveryState, DeliveryView, FindError, Lane, MessageView, Page, Queue, RecipientProgress, RecipientView,
@@ -24,6 +24,7 @@ pub fn message(view: &MessageView, now: SystemTime) -> QueuedMessage {
         octets: view.facts.octets,
         eight_bit: view.facts.eight_bit,
         smtputf8: view.mail.parameters.smtputf8,
+        terms: terms::asked_for(&view.mail.parameters),
         received_at: timestamp(view.received_at),
         damaged: view.content.is_none(),
         recipients: view.deliveries.iter().flat_map(|delivery| recipients(delivery, now)).collect(),
@@ -84,7 +85,7 @@ fn recipient(delivery: &DeliveryView, recipient: &RecipientView, now: SystemTime
         expires_at: timestamp(delivery.expires_at),
         attempts: delivery.attempts,
         last,
-        hold: hold(delivery),
+        hold: hold(delivery, now),
     }
 }
 
@@ -100,9 +101,15 @@ fn state(delivery: &DeliveryView, recipient: &RecipientView, now: SystemTime) ->
     }
 }
 
-fn hold(delivery: &DeliveryView) -> Option<Hold> {
+fn hold(delivery: &DeliveryView, now: SystemTime) -> Option<Hold> {
+    // Once it was scheduled for now, or tried, its sender holds it no more.
+    let by_sender = delivery.attempts == 0 && delivery.due > now && delivery.released_at > now;
     match &delivery.state {
         DeliveryState::Held(hold) => Some(Hold { reason: hold.reason.clone(), until: hold.until.map(timestamp) }),
+        DeliveryState::Waiting if by_sender => {
+            let until = Some(timestamp(delivery.released_at));
+            Some(Hold { reason: "its sender wants it released then (FUTURERELEASE)".to_owned(), until })
+        }
         _ => None,
     }
 }

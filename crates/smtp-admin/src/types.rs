@@ -137,7 +137,7 @@ pub struct QueuedRecipient {
     /// How the last attempt ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastAttempt>,
-    /// Why it is held.
+    /// Why it is held. Beside the state `scheduled`: by its sender, until it is to be released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
 }
@@ -182,6 +182,9 @@ pub struct QueuedMessage {
     pub eight_bit: bool,
     /// If the envelope asks for SMTPUTF8 (RFC 6531).
     pub smtputf8: bool,
+    /// What the sender has asked for on the way, as it stands in MAIL ("REQUIRETLS BY=120;R").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<String>,
     /// When it was received.
     pub received_at: Timestamp,
     /// If its content was found damaged and put aside; such a message is held.

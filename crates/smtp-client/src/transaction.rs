@@ -2,13 +2,14 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use smtp_io::{ConnectionError, now};
+use smtp_mail::terms::{self, TimeOver};
 use smtp_mail::{Attempt, Body, Content, DeliveryResult, Outcome, Report, Stage};
 use smtp_proto::client::{self, BeginError, CloseReason, Event};
-use smtp_proto::{EnhancedStatus, Envelope, RemoteReply, ReplyClass, StatusClass, Unfit};
+use smtp_proto::{EnhancedStatus, Envelope, Mail, RemoteReply, ReplyClass, StatusClass, Unfit};
 
 use tokio::time::Instant;
 
@@ -87,12 +88,14 @@ impl Client {
             }
             round = again;
         }
-        let reports_passed_on = self.connection.session().extensions().dsn;
+        let offered = self.connection.session().extensions();
+        let (reports_passed_on, deadline_passed_on) = (offered.dsn, offered.deliver_by.is_some());
         let unanswered = || DeliveryResult::Deferred(self.complete(no_reply()));
         let outcome = |(recipient, result): (&smtp_mail::AttemptRecipient, Option<DeliveryResult>)| Outcome {
             recipient: recipient.number,
             result: result.unwrap_or_else(unanswered),
             reports_passed_on,
+            deadline_passed_on,
         };
         Ok(attempt.recipients.iter().zip(results).map(outcome).collect())
     }
@@ -108,6 +111,11 @@ impl Client {
         let mut envelope = Envelope { mail: attempt.mail.clone(), recipients };
         // The queue has held the message for as long as that asks: no other server is to hold it again (RFC 4865 §4.2).
         envelope.mail.parameters.hold = None;
+        if let Err(over) = count_down(&mut envelope.mail, attempt.received_at) {
+            let report = Report::new(EnhancedStatus::new(4, 4, 7), &over.to_string()).at_stage(Stage::Mail);
+            transaction.fill(&DeliveryResult::Deferred(self.complete(report)));
+            return Ok(());
+        }
         if let Err(error) = self.connection.session().begin(&envelope, &attempt.facts, now()) {
             self.not_begun(error, transaction);
             return Ok(());
@@ -238,6 +246,14 @@ impl Client {
 fn too_slow(within: Duration) -> DeliveryResult {
     let text = format!("the attempt has taken longer than {} s in all", within.as_secs());
     DeliveryResult::Deferred(Report::new(EnhancedStatus::new(4, 4, 2), &text))
+}
+
+/// The next server has what is left of the time for delivery (RFC 2852 §4.1.4).
+fn count_down(mail: &mut Mail, received_at: SystemTime) -> Result<(), TimeOver> {
+    let Some(deliver_by) = mail.parameters.deliver_by else { return Ok(()) };
+    let elapsed = SystemTime::now().duration_since(received_at).unwrap_or_default();
+    mail.parameters.deliver_by = Some(terms::counted_down(deliver_by, elapsed)?);
+    Ok(())
 }
 
 /// Has the peer left without a word about this transaction?

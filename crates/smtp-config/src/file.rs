@@ -2,6 +2,7 @@
 //! tests hold against these structs; what the code does is said by the `Default` of each.
 
 mod auth;
+mod extensions;
 mod guards;
 mod hop;
 mod retry;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::value::{FileMode, ListenAddress, LmtpAddress, Period, Placed, Size, words};
 
 pub use auth::{Auth, OnExcess};
+pub use extensions::Extensions;
 pub use guards::{GuardAction, Guards};
 pub use hop::{HopMechanism, NextHopTls, Route, SecretSource, SmartHost};
 pub use retry::Retry;
@@ -224,6 +226,10 @@ pub struct Limits {
     pub alias_depth: Placed<u32>,
     /// Recipients that one address may stand for.
     pub alias_recipients: Placed<u32>,
+    /// For how long a message may be held by its sender.
+    pub future_release: Placed<Period>,
+    /// How little time a message may have that is to be returned after it.
+    pub deliver_by: Placed<Period>,
 }
 
 impl Default for Limits {
@@ -241,32 +247,9 @@ impl Default for Limits {
             received_hops: Placed::unwritten(100),
             alias_depth: Placed::unwritten(10),
             alias_recipients: Placed::unwritten(1000),
+            future_release: Placed::unwritten(Period::seconds(30 * 86_400)),
+            deliver_by: Placed::unwritten(Period::seconds(60)),
         }
-    }
-}
-
-/// `[extensions]`: what is offered to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table")]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Extensions {
-    /// CHUNKING (RFC 3030).
-    pub chunking: bool,
-    /// BINARYMIME (RFC 3030 §3).
-    pub binarymime: bool,
-    /// DSN (RFC 3461).
-    pub dsn: bool,
-    /// SMTPUTF8 (RFC 6531).
-    pub smtputf8: bool,
-    /// LIMITS (RFC 9422).
-    pub limits: bool,
-    /// REQUIRETLS (RFC 8689).
-    pub requiretls: bool,
-}
-
-impl Default for Extensions {
-    fn default() -> Self {
-        Self { chunking: true, binarymime: false, dsn: true, smtputf8: true, limits: true, requiretls: true }
     }
 }
 

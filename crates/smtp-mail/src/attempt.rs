@@ -56,12 +56,14 @@ pub struct Outcome {
     pub result: DeliveryResult,
     /// The next hop that has it was told of what the sender wants reports, and owes them from now on (RFC 3461 §5.2.2).
     pub reports_passed_on: bool,
+    /// It was told, too, in which time the message is to be delivered (RFC 2852 §4.1.4).
+    pub deadline_passed_on: bool,
 }
 
 impl Outcome {
     /// The outcome for the recipient of this number; reports stay our duty.
     pub fn new(recipient: u32, result: DeliveryResult) -> Self {
-        Self { recipient, result, reports_passed_on: false }
+        Self { recipient, result, reports_passed_on: false, deadline_passed_on: false }
     }
 }
 

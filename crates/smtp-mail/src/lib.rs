@@ -14,6 +14,7 @@ mod id;
 pub mod maildrop;
 mod pattern;
 pub mod submission;
+pub mod terms;
 pub mod trace;
 
 pub use attempt::{Attempt, AttemptRecipient, DeliveryResult, Outcome, RemoteHost, Report, Stage};

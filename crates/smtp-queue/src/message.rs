@@ -9,7 +9,8 @@ use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt, ReversePath};
 /// A message about to be made durable: everything but its body, which was written to the [`Draft`](crate::Draft).
 #[derive(Debug, Clone)]
 pub struct NewMessage {
-    /// The MAIL command: the reverse-path, and what the client said of the content (RFC 5321 §4.1.1.2).
+    /// The MAIL command: the reverse-path, and what the client said of the content (RFC 5321 §4.1.1.2). With HOLDFOR or HOLDUNTIL
+    /// the first attempt is due then (RFC 4865 §4.2).
     pub mail: Mail,
     /// The complete header block with its trace fields, up to and with the empty line that ends it.
     pub header: Bytes,

@@ -1,7 +1,9 @@
 //! From a message as it is given to its rows and its record: done by whoever gives it, so that the committer need not.
 
+use std::time::SystemTime;
+
 use bytes::BytesMut;
-use smtp_mail::MessageId;
+use smtp_mail::{MessageId, terms};
 
 use crate::codec::stored_time;
 use crate::error::CommitError;
@@ -11,6 +13,7 @@ use crate::row::{
     RecipientRow, RecipientState, TEXT_OCTETS_MAX, cut_text,
 };
 use crate::schedule::DeliveryId;
+use crate::shared::SCHEDULE_TICK;
 use crate::store::{PreparedBody, PreparedMessage, encode_meta};
 
 /// Makes a message ready.
@@ -57,8 +60,16 @@ pub(crate) fn prepare(id: MessageId, message: NewMessage, body: PreparedBody) ->
     })
 }
 
+/// When the first attempt is due: at once, or when the sender wants the message released, and never before (RFC 4865 §4.2), though
+/// the schedule takes a tick off a first attempt.
+fn due(message: &NewMessage) -> SystemTime {
+    let released_at = terms::released_at(&message.mail.parameters, message.received_at);
+    if released_at > message.received_at { released_at + SCHEDULE_TICK } else { released_at }
+}
+
 fn delivery_rows(id: MessageId, message: &NewMessage) -> Vec<DeliveryRow> {
     let mut rows = Vec::with_capacity(message.deliveries.len());
+    let due = stored_time(due(message));
     let mut recipient_number = 0;
     for delivery in &message.deliveries {
         for recipients in chunks(delivery, &mut recipient_number) {
@@ -66,7 +77,7 @@ fn delivery_rows(id: MessageId, message: &NewMessage) -> Vec<DeliveryRow> {
             rows.push(DeliveryRow {
                 id: DeliveryId { message: id, number },
                 destination: delivery.destination.clone(),
-                due: stored_time(message.received_at),
+                due,
                 attempts: 0,
                 last_attempt_at: None,
                 expires_at: stored_time(message.expires_at),

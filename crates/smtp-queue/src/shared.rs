@@ -23,7 +23,7 @@ use crate::store::{ContentError, QueueStore, ReadError};
 const UNREADABLE_REST: Duration = Duration::from_mins(1);
 
 /// What a due time in the schedule may be late.
-const SCHEDULE_TICK: Duration = Duration::from_millis(100);
+pub(crate) const SCHEDULE_TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(crate) struct Shared {

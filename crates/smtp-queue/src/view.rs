@@ -36,6 +36,8 @@ pub struct DeliveryView {
     pub state: DeliveryState,
     /// When the next attempt is due.
     pub due: SystemTime,
+    /// When its sender has it released first (RFC 4865); at once where that is when it was accepted.
+    pub released_at: SystemTime,
     /// How many attempts there were.
     pub attempts: u32,
     /// When the last one began.

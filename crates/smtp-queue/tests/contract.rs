@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smtp_mail::{DomainPattern, RecipientId};
+use smtp_proto::Mail;
 use smtp_queue::lane::LaneTable;
 use smtp_queue::select::IdSelector;
 use smtp_queue::{
@@ -40,6 +41,7 @@ on_each_store!(
     what_is_held_from_the_start_waits_for_its_release,
     one_recipient_is_removed_alone,
     due_now_makes_due,
+    what_its_sender_holds_is_due_at_its_release,
     a_pause_is_no_attempt,
     pauses_and_states_survive_a_restart,
     overdue_deliveries_are_leased_whatever_their_lane_does,
@@ -282,6 +284,24 @@ async fn due_now_makes_due(bench: Bench) {
 }
 
 /// Case C32: a pause of a minute, ten messages meanwhile; gone when it ends, and no attempt was counted.
+/// RFC 4865 §4.2.
+async fn what_its_sender_holds_is_due_at_its_release(bench: Bench) {
+    let mut held = message("alice@example.org", &["bob@example.net", "carol@local"], "x\r\n");
+    held.mail = Mail::parse(b"MAIL FROM:<alice@example.org> HOLDFOR=600").unwrap();
+    bench.commit(held, "x\r\n").await;
+    let (bench, _) = bench.reopened();
+    assert!(bench.lease_all(now() + seconds(600) - Duration::from_millis(1)).is_empty());
+    for delivery in bench.find_all() {
+        assert_eq!(delivery.released_at, now() + seconds(600));
+        assert!(delivery.due >= delivery.released_at && delivery.due <= now() + seconds(601));
+        assert_eq!(delivery.state, DeliveryState::Waiting);
+    }
+    assert_eq!(bench.lease_all(now() + seconds(601)).len(), 2);
+    bench.queue.control(&Selector::default(), Act::DueNow, now() + seconds(1)).await.unwrap();
+    let (bench, _) = bench.reopened();
+    assert_eq!(bench.lease_all(now() + seconds(2)).len(), 2);
+}
+
 async fn a_pause_is_no_attempt(bench: Bench) {
     let scope = PauseScope::Domain("example.net".parse().unwrap());
     let pause = Pause { scope, until: Some(now() + seconds(60)), reason: "moving".to_owned() };

@@ -22,11 +22,11 @@ use arc_swap::ArcSwap;
 use rustls::RootCertStore;
 use smtp_client::NextHop;
 use smtp_config::file::{self, ClientCertificates, File, ListenerTls};
-use smtp_config::{LoadError, Problem, Problems, Source};
+use smtp_config::{LoadError, Period, Placed, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
 use smtp_policy::{LocalSenders, Network, Policy};
-use smtp_proto::{Domain, DomainName};
+use smtp_proto::{Domain, DomainName, HoldInterval};
 use smtp_queue::retry::RetrySchedule;
 
 use crate::allowance::LoginAllowance;
@@ -169,6 +169,10 @@ pub struct Limits {
     pub received_hops: usize,
     /// That one address may stand for.
     pub alias_recipients: usize,
+    /// For how long a message may be held by its sender.
+    pub future_release: HoldInterval,
+    /// How little time a message may have that is to be returned after it, in seconds.
+    pub deliver_by_seconds: u32,
 }
 
 impl Limits {
@@ -356,6 +360,8 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
         commands_per_session: *limits.commands_per_session,
         received_hops: prover.positive("received_hops", &limits.received_hops),
         alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
+        future_release: future_release(prover, &limits.future_release),
+        deliver_by_seconds: u32::try_from(limits.deliver_by.0.as_secs()).unwrap_or(u32::MAX),
     }
 }
 
@@ -365,6 +371,23 @@ fn extensions(prover: &mut Prover<'_>, extensions: file::Extensions) -> file::Ex
     }
     extensions
 }
+
+/// Told in whole seconds (RFC 4865 §3).
+fn future_release(prover: &mut Prover<'_>, longest: &Placed<Period>) -> HoldInterval {
+    const YEAR: Duration = Duration::from_hours(366 * 24);
+    let seconds = longest.0.min(YEAR).as_secs();
+    let interval = u32::try_from(seconds).ok().and_then(HoldInterval::from_seconds);
+    if longest.0 > YEAR || interval.is_none() {
+        prover.error(longest.place(), "`future_release` must be from a second to a year");
+    }
+    interval.unwrap_or(SHORTEST_HOLD)
+}
+
+/// Stands for what is refused.
+const SHORTEST_HOLD: HoldInterval = match HoldInterval::from_seconds(1) {
+    Some(interval) => interval,
+    None => unreachable!(),
+};
 
 fn queue(prover: &mut Prover<'_>, queue: &file::Queue) -> Option<Queue> {
     let directory = prover.resolve(&*queue.directory);

@@ -11,6 +11,7 @@ mod guards;
 mod handshake;
 mod offer;
 mod replies;
+mod times;
 mod transaction;
 
 use std::fmt;

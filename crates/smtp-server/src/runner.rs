@@ -5,6 +5,7 @@
 //! that durable, in batches.
 
 mod attempt;
+mod deadline;
 mod protect;
 mod settle;
 

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use smtp_admin::{Act, Pause, QueueCheck, QueueState, QueuedMessage, QueuedRecipient, Running, Stats, Status};
+use smtp_admin::{Act, Hold, Pause, QueueCheck, QueueState, QueuedMessage, QueuedRecipient, Running, Stats, Status};
 
 mod route;
 mod table;
@@ -20,11 +20,11 @@ fn state(recipient: &QueuedRecipient, now: Timestamp) -> String {
     match recipient.state {
         QueueState::Due => "due now".to_owned(),
         QueueState::Scheduled if recipient.attempts > 0 => format!("retry in {}", span(now, recipient.due_at)),
-        QueueState::Scheduled => format!("in {}", span(now, recipient.due_at)),
         QueueState::InFlight => "sending".to_owned(),
-        QueueState::Held => match recipient.hold.as_ref().and_then(|hold| hold.until) {
-            Some(until) => format!("held for {}", span(now, until)),
-            None => "held".to_owned(),
+        QueueState::Held | QueueState::Scheduled => match (&recipient.hold, recipient.state) {
+            (Some(Hold { until: Some(until), .. }), _) => format!("held for {}", span(now, *until)),
+            (_, QueueState::Held) => "held".to_owned(),
+            _ => format!("in {}", span(now, recipient.due_at)),
         },
         other => other.as_str().to_owned(),
     }
@@ -62,6 +62,9 @@ fn one_envelope(output: &mut impl Write, message: &QueuedMessage, recipient: &Qu
     writeln!(output, "octets: {}", recipient.octets)?;
     writeln!(output, "eight-bit: {}", yes_no(message.eight_bit))?;
     writeln!(output, "smtputf8: {}", yes_no(message.smtputf8))?;
+    if let Some(terms) = &message.terms {
+        writeln!(output, "terms: {}", visible(terms))?;
+    }
     if message.damaged {
         writeln!(output, "damaged: yes")?;
     }

@@ -47,4 +47,18 @@ pub(super) const KEYS: &[Key] = &[
         example: "false",
         text: "Offer REQUIRETLS (RFC 8689) under TLS: such a message goes on only over TLS with a verified certificate, to next hops that offer it too, or comes back with 5.7.10 or 5.7.30. So do the reports on it.",
     },
+    Key {
+        path: "extensions.futurerelease",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer FUTURERELEASE (RFC 4865) on `submission` listeners: a message is first tried when its sender says, `limits.future_release` from now at most. Until then the queue shows it as held, and `smtpctl schedule` lets it go.",
+    },
+    Key {
+        path: "extensions.deliverby",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer DELIVERBY (RFC 2852) on `submission` listeners: a message that has not left in the time that its sender gives comes back with 5.4.7, or its sender is told.",
+    },
 ];

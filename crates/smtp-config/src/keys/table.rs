@@ -262,6 +262,20 @@ pub(super) const KEYS: &[Key] = &[
         text: "Recipients that one address may stand for by way of aliases.",
     },
     Key {
+        path: "limits.future_release",
+        value: "period, a year at most",
+        fallback: Value("\"30d\""),
+        example: "\"7d\"",
+        text: "The longest time for which a sender may have a message held (FUTURERELEASE). It expires `queue.expire_after` behind its release.",
+    },
+    Key {
+        path: "limits.deliver_by",
+        value: "period",
+        fallback: Value("\"1m\""),
+        example: "\"0s\"",
+        text: "The shortest time that a sender may give for delivery where the message is to be returned after it (DELIVERBY, mode R). `\"0s\"`: any.",
+    },
+    Key {
         path: "delivery.sessions_per_next_hop",
         value: "number of sessions",
         fallback: Value("20"),

@@ -1,27 +1,39 @@
 //! The part for programs: message/delivery-status (RFC 3464 §2).
 
-use smtp_proto::{AddressLiteral, EnhancedStatus, EnvelopeId, ForwardPath, OriginalRecipient, StatusClass};
+use smtp_proto::{AddressLiteral, EnhancedStatus, EnvelopeId, ForwardPath, Hold, OriginalRecipient, StatusClass};
 
 use super::encode::{ascii, utf8_address};
 use super::part;
 use super::{DsnKind, DsnRecipient, DsnRequest};
-use crate::Report;
 use crate::date::date_time;
+use crate::{Report, terms};
 
 pub(super) fn part(request: &DsnRequest<'_>) -> String {
     let envelope_id = request.parameters.envelope_id.as_ref().and_then(EnvelopeId::decoded);
     let envelope_id = envelope_id.map(|text| fold(&format!("Original-Envelope-Id: {text}")) + "\r\n");
     let mut fields = format!(
-        "{}Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n",
+        "{}Reporting-MTA: dns; {}\r\nArrival-Date: {}\r\n{}",
         envelope_id.unwrap_or_default(),
         ascii(request.reporting_mta),
-        date_time(request.received_at)
+        date_time(request.received_at),
+        times(request),
     );
     for recipient in request.recipients {
         fields += "\r\n";
         fields += &recipient_fields(request, recipient);
     }
     part::part("message/delivery-status", "Delivery report", fields.as_bytes())
+}
+
+/// When the message was to be there (RFC 2852 §5), and when it was to go (RFC 4865 §5.1.2).
+fn times(request: &DsnRequest<'_>) -> String {
+    let deadline = terms::deadline(request.parameters, request.received_at);
+    let deadline = deadline.map_or_else(String::new, |(at, _)| format!("Deliver-By-Date: {}\r\n", date_time(at)));
+    let hold = request.parameters.hold.as_ref().map_or_else(String::new, |hold| match hold {
+        Hold::For(interval) => format!("Future-Release-Request: for;{interval}\r\n"),
+        Hold::Until(timestamp) => format!("Future-Release-Request: until;{timestamp}\r\n"),
+    });
+    deadline + &hold
 }
 
 fn recipient_fields(request: &DsnRequest<'_>, recipient: &DsnRecipient<'_>) -> String {

@@ -390,6 +390,18 @@ fn a_report_on_what_requires_tls_requires_it_too_and_returns_no_content() {
     }
 }
 
+/// RFC 2852 §5, RFC 4865 §5.1.2.
+#[test]
+fn the_times_that_a_sender_has_set_come_back() {
+    let mut sample = Sample::new();
+    assert!(!status_of(&sample).contains("Deliver-By") && !status_of(&sample).contains("Future-Release"));
+    let command = b"MAIL FROM:<a@example.org> HOLDFOR=60 BY=3600;R";
+    sample.parameters = Mail::parse(command).unwrap().parameters;
+    let status = status_of(&sample);
+    assert!(status.contains(&format!("\r\nDeliver-By-Date: {}\r\n", date_time(at(1)))), "{status}");
+    assert!(status.contains("\r\nFuture-Release-Request: for;60\r\n"), "{status}");
+}
+
 fn status_of(sample: &Sample) -> String {
     parts(&sample.compose()).swap_remove(1).1
 }

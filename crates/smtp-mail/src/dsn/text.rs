@@ -46,6 +46,9 @@ fn opening(request: &DsnRequest<'_>) -> String {
             date_time(retry_until)
         ),
         DsnKind::Delivered => format!("Your message has been delivered to {whom}.\nYou have asked to be told."),
+        DsnKind::Relayed if request.parameters.deliver_by.is_some() => format!(
+            "Your message has been handed on for {whom}.\nYou have asked for its delivery within a time, and are told how far it has come."
+        ),
         DsnKind::Relayed => format!(
             "Your message has been handed on for {whom}.\nYou have asked to be told when it arrives, but the mail system that has it now\n\
              sends no such reports: you will hear no more unless it fails."

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use smtp_mail::{MessageId, RecipientId, Report};
+use smtp_mail::{MessageId, RecipientId, Report, terms};
 
 use super::Queue;
 use crate::FindError;
@@ -223,6 +223,7 @@ impl Queue {
             delay_notice_at: delivery.delay_notice_at,
             state,
             due: delivery.due,
+            released_at: terms::released_at(&message.mail.parameters, message.received_at),
             attempts: delivery.attempts,
             last_attempt_at: delivery.last_attempt_at,
         }

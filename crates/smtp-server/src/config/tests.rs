@@ -559,6 +559,17 @@ fn numbers_have_their_bounds() {
     assert_eq!(limit("alias_depth = 101"), "c.toml:9:15: `alias_depth` must be at most 100");
 }
 
+/// RFC 4865 §3: whole seconds, and not beyond what the schedule reaches.
+#[test]
+fn mail_is_held_for_a_second_to_a_year() {
+    let folder = Folder::new();
+    for wrong in ["0s", "10ms", "400d"] {
+        let message = folder.problem(&good_and(&format!("[limits]\nfuture_release = \"{wrong}\"")));
+        assert_eq!(message, "c.toml:9:18: `future_release` must be from a second to a year");
+    }
+    folder.good(&good_and("[limits]\nfuture_release = \"365d\"\ndeliver_by = \"0s\""));
+}
+
 /// RFC 3030 §3.
 #[test]
 fn binary_content_needs_chunks() {

@@ -262,7 +262,8 @@ impl Receiver {
         self.shared.metrics().command(verb, ReplyCode::OK);
         let starttls = self.endpoint.tls.is_some() && !self.endpoint.implicit_tls;
         let secured = self.connection.session().tls().is_some();
-        let offered = offer::extensions(&self.shared.config(), secured);
+        let client = offer::Client { service: self.endpoint.service, secured };
+        let offered = offer::extensions(&self.shared.config(), client, SystemTime::now());
         let offered = Extensions { starttls, auth: self.mechanisms(), ..offered };
         self.connection.session().hello(offered, now())
     }

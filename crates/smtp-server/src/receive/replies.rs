@@ -51,6 +51,13 @@ pub(super) const HEADER_TOO_LONG: Reply =
 pub(super) const TOO_MANY_RECIPIENTS: Reply =
     reply(ReplyCode::INSUFFICIENT_STORAGE, (4, 5, 3), "Too many recipients; send the rest in another message");
 
+/// HOLDFOR or HOLDUNTIL asks for a release behind the time of BY (RFC 4865 §5.2.2).
+pub(super) const HELD_TOO_LONG: Reply =
+    reply(ReplyCode::PARAMETER_SYNTAX, (5, 5, 4), "The message would be released after its time for delivery");
+/// The time of BY was over before all of the message was here (RFC 2852 §3).
+pub(super) const TIME_OVER: Reply =
+    reply(ReplyCode::TRANSACTION_FAILED, (5, 4, 7), "The time for delivery was over before the message was here");
+
 /// The message is durable.
 pub(super) fn queued(id: MessageId) -> Reply {
     const OK: Reply = reply(ReplyCode::OK, (2, 0, 0), "Ok: queued");

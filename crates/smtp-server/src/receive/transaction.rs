@@ -7,14 +7,15 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use smtp_mail::header::{HeaderBlock, HeaderSplitter};
 use smtp_mail::trace::{self, Received};
-use smtp_mail::{MessageId, submission};
+use smtp_mail::{MessageId, submission, terms};
 use smtp_policy::recipients::Target;
 use smtp_policy::{Facts, LoginState};
-use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, MailParameters, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
+use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
 use super::auth::LoggedIn;
 use super::author::{self, Submitting};
+use super::times::{self, Times};
 use super::{Endpoint, replies};
 use crate::allowance::{Allowance, Counted};
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub(super) struct Transaction {
     submitter: Option<Submitter>,
     allowance: Option<Allowance>,
     mail: Mail,
+    /// When MAIL came.
+    begun_at: SystemTime,
     draft: Draft,
     header: HeaderSplitter,
     recipients: Recipients,
@@ -99,6 +102,8 @@ impl Transaction {
         };
         let permitted = config.policy.mail(&facts).into_result();
         let permitted = permitted.and_then(|()| sender.permit(&config, &mail.reverse_path));
+        let begun_at = SystemTime::now();
+        let permitted = permitted.and_then(|()| times::check(&mail.parameters, begun_at));
         let allowance = sender.allowance(&config);
         let permitted = permitted.and_then(|()| allowance.as_ref().map_or(Ok(()), |it| it.permit(shared, 0)));
         let draft = permitted.and_then(|()| {
@@ -115,6 +120,7 @@ impl Transaction {
                     submitter: sender.submitter.cloned(),
                     allowance,
                     mail,
+                    begun_at,
                     draft,
                     header,
                     recipients: Recipients::default(),
@@ -164,25 +170,26 @@ impl Transaction {
         incoming: Incoming,
     ) -> Result<MessageId, Refused> {
         let (block, body) = std::mem::replace(&mut self.header, HeaderSplitter::new(0)).finish();
-        let completed = self.complete(&block, body).await;
+        let received_at = SystemTime::now();
+        let completed = self.complete(&block, body, received_at).await;
         // The last that can refuse it, so that only what is accepted counts.
         let counted = match completed.and_then(|()| self.count(shared)) {
             Ok(counted) => counted,
             Err(reply) => return Err(Refused { reply, reverse_path: self.mail.reverse_path }),
         };
         let id = self.draft.id();
-        let received_at = SystemTime::now();
         let header = self.header_on_top(&block, id, received_at, endpoint, &incoming);
         let message_id_field = block.find("Message-ID").map(|field| field.text().into_owned());
         let Self { config, allowance, mail, draft, recipients, .. } = *self;
+        let times = Times::of(&config, &mail.parameters, received_at);
         let (octets, count, named) = (incoming.facts.octets, recipients.deliveries.len(), recipients.named);
         let message = NewMessage {
             // What is sent on is longer than what came: SIZE is of all of it (RFC 1870 §6).
             facts: ContentFacts { octets: header.len() as u64 + draft.octets(), ..incoming.facts },
             header,
             received_at,
-            expires_at: received_at + config.queue.expire_after,
-            delay_notice_at: config.queue.delay_notice_after.map(|after| received_at + after),
+            expires_at: times.expires_at,
+            delay_notice_at: times.delay_notice_at,
             deliveries: recipients.deliveries.into_vec(),
             origin: incoming.peer.origin(),
             mail: mail.clone(),
@@ -204,7 +211,7 @@ impl Transaction {
                 tls: incoming.tls.as_ref().map(|tls| tls.version.as_str()),
                 hello: incoming.hello.as_ref().map(|hello| &hello.name),
                 reverse_path: &mail.reverse_path,
-                terms: terms(&mail.parameters).as_deref(),
+                terms: terms::asked_for(&mail.parameters).as_deref(),
                 message_id_field: message_id_field.as_deref(),
             },
         );
@@ -219,7 +226,8 @@ impl Transaction {
     }
 
     /// Looks at the header block, now that it is complete, and hands on the end of the body.
-    async fn complete(&mut self, block: &HeaderBlock, body: Bytes) -> Result<(), Reply> {
+    async fn complete(&mut self, block: &HeaderBlock, body: Bytes, now: SystemTime) -> Result<(), Reply> {
+        times::count_down(&mut self.mail.parameters, self.begun_at, now)?;
         if trace::hop_count(block) >= self.config.limits.received_hops {
             return Err(replies::TOO_MANY_HOPS);
         }
@@ -303,13 +311,6 @@ impl Recipients {
         }
         self.deliveries.add_all(targets, named);
     }
-}
-
-/// What the client has asked for on the way, as MAIL has it; `None`: nothing.
-fn terms(parameters: &MailParameters) -> Option<String> {
-    let MailParameters { require_tls, .. } = *parameters;
-    let text = MailParameters { require_tls, ..MailParameters::default() }.to_string();
-    (!text.is_empty()).then(|| text.trim_start().to_owned())
 }
 
 fn policy_service(service: Service) -> smtp_policy::Service {

@@ -1,10 +1,11 @@
-//! Messages that go by TLS only (RFC 8689).
+//! What a message asks of its next hop: TLS all the way (RFC 8689), and delivery in time (RFC 2852).
 
 use std::borrow::Cow;
 
 use smtp_client::NextHop;
 use smtp_delivery::{Carrier, Protection, Unreachable};
 use smtp_mail::{Attempt, Outcome};
+use smtp_proto::{Mail, MailParameters};
 
 use super::attempt::Worker;
 
@@ -18,11 +19,10 @@ impl Worker {
         attempt: &Attempt,
         told: &mut bool,
     ) -> Result<Vec<Outcome>, Unreachable> {
+        let attempt = if self.lane.is_local() { &at_its_end(next_hop, attempt) } else { attempt };
         let protection = Protection::of(&attempt.mail);
-        // On this machine the mail is at its end: nobody else's wire is between (RFC 8689 §4.4).
-        let ends_here = self.lane.is_local() && next_hop.host.is_this_machine();
-        if protection == Protection::Usual || ends_here {
-            return self.carry(carrier, next_hop, &released(attempt), told).await;
+        if protection == Protection::Usual {
+            return self.carry(carrier, next_hop, attempt, told).await;
         }
         let unprotected = match Protection::terms(next_hop) {
             Ok(terms) => match self.carry(carrier, &terms, attempt, told).await {
@@ -34,16 +34,27 @@ impl Worker {
         if protection == Protection::Required {
             return Ok(attempt.outcomes(&unprotected));
         }
-        self.carry(carrier, next_hop, &released(attempt), told).await
+        let unprotected = with(attempt, MailParameters { require_tls: false, ..parameters(attempt) });
+        self.carry(carrier, next_hop, &unprotected, told).await
     }
 }
 
-/// The attempt without the demand for TLS.
-fn released(attempt: &Attempt) -> Cow<'_, Attempt> {
-    if !attempt.mail.parameters.require_tls {
+/// The attempt at a mailbox: with the program that keeps it the mail has been delivered, in time or not, and on this machine
+/// nobody else's wire is between (RFC 8689 §4.4).
+fn at_its_end<'a>(next_hop: &NextHop, attempt: &'a Attempt) -> Cow<'a, Attempt> {
+    let require_tls = attempt.mail.parameters.require_tls && !next_hop.host.is_this_machine();
+    with(attempt, MailParameters { require_tls, deliver_by: None, ..parameters(attempt) })
+}
+
+fn parameters(attempt: &Attempt) -> MailParameters {
+    attempt.mail.parameters.clone()
+}
+
+/// The same attempt with these parameters of MAIL.
+fn with(attempt: &Attempt, parameters: MailParameters) -> Cow<'_, Attempt> {
+    if attempt.mail.parameters == parameters {
         return Cow::Borrowed(attempt);
     }
-    let mut released = attempt.clone();
-    released.mail.parameters.require_tls = false;
-    Cow::Owned(released)
+    let mail = Mail { reverse_path: attempt.mail.reverse_path.clone(), parameters };
+    Cow::Owned(Attempt { mail, ..attempt.clone() })
 }

@@ -7,9 +7,10 @@ use smtp_mail::dsn::{self, DsnKind, DsnRecipient, DsnRequest};
 use smtp_mail::header::HeaderBlock;
 use smtp_mail::{Attempt, Content, DeliveryResult, Outcome, RecipientId, Report};
 use smtp_policy::recipients::{Expansion, Resolution, Target};
-use smtp_proto::{EnhancedStatus, ForwardPath, Mailbox, Ret};
+use smtp_proto::{DeliverByMode, EnhancedStatus, ForwardPath, Mailbox, Notify, Ret};
 use smtp_queue::{Lease, NewMessage, NewReport, Overdue, RecipientChange, RecipientOutcome, Settlement};
 
+use super::deadline;
 use crate::config::Config;
 use crate::deliveries::Deliveries;
 use crate::log;
@@ -37,13 +38,15 @@ pub(super) async fn overdue(shared: &Shared, lease: Lease, trouble: Option<&Repo
     }
     let expire = |recipient: &smtp_mail::AttemptRecipient| {
         let known = lease.last_report_of(recipient.number).or(trouble);
-        let report = known.cloned().unwrap_or_else(never_tried);
+        let known = known.cloned().unwrap_or_else(never_tried);
+        let report = deadline::told(&lease, DeliverByMode::Return, known, now);
         Judged {
             number: recipient.number,
             result: AttemptResult::Expired,
             change: RecipientChange::Failed,
             report,
             reports_passed_on: false,
+            deadline_passed_on: false,
         }
     };
     let judged = lease.attempt().recipients.iter().map(expire).collect();
@@ -57,15 +60,16 @@ struct Judged {
     change: RecipientChange,
     report: Report,
     reports_passed_on: bool,
+    deadline_passed_on: bool,
 }
 
 fn judge(config: &Config, lease: &Lease, outcome: Outcome, now: SystemTime) -> Judged {
-    let Outcome { recipient: number, reports_passed_on, .. } = outcome;
+    let Outcome { recipient: number, reports_passed_on, deadline_passed_on, .. } = outcome;
     let (result, change, report) = match outcome.result {
         DeliveryResult::Delivered(report) => (AttemptResult::Delivered, RecipientChange::Delivered, report),
         DeliveryResult::Failed(report) => (AttemptResult::Failed, RecipientChange::Failed, report),
         DeliveryResult::Deferred(report) if now >= lease.expires_at() => {
-            (AttemptResult::Expired, RecipientChange::Failed, report)
+            (AttemptResult::Expired, RecipientChange::Failed, deadline::told(lease, DeliverByMode::Return, report, now))
         }
         DeliveryResult::Deferred(report) => {
             let attempts = lease.attempts_of(number) + 1;
@@ -73,7 +77,7 @@ fn judge(config: &Config, lease: &Lease, outcome: Outcome, now: SystemTime) -> J
             (AttemptResult::Deferred, RecipientChange::Deferred { due }, report)
         }
     };
-    Judged { number, result, change, report, reports_passed_on }
+    Judged { number, result, change, report, reports_passed_on, deadline_passed_on }
 }
 
 /// Logs, counts and tells what was judged, and adds the reports that failures and successes owe.
@@ -118,7 +122,11 @@ async fn reports(
     } else {
         (DsnKind::Relayed, metrics::DsnKind::Relayed)
     };
-    let succeeded = owed(kind, |judged| judged.change == RecipientChange::Delivered && !judged.reports_passed_on);
+    let succeeded: Vec<_> = judged
+        .iter()
+        .filter(|judged| judged.change == RecipientChange::Delivered && hears_of_success(lease, kind, judged, now))
+        .map(|judged| (judged.number, &judged.report))
+        .collect();
     if !succeeded.is_empty()
         && let Some(report) = report(shared, config, lease, kind, &succeeded, now).await
     {
@@ -131,15 +139,26 @@ async fn reports(
     reports
 }
 
+/// Whether the sender is told that a recipient has the message, or that it was handed on.
+fn hears_of_success(lease: &Lease, kind: DsnKind, judged: &Judged, now: SystemTime) -> bool {
+    let notify = notify(lease, judged.number);
+    let by_notify = !judged.reports_passed_on && kind.is_wanted(notify);
+    by_notify || deadline::hears_of_relay(lease, notify, judged.deadline_passed_on, now)
+}
+
+/// Of what the sender wants to hear for a recipient, as far as it has said.
+fn notify(lease: &Lease, number: u32) -> Option<Notify> {
+    let all = &lease.attempt().recipients;
+    all.iter().find(|recipient| recipient.number == number)?.rcpt.parameters.notify
+}
+
 /// Of these recipients, those whose sender wants to hear of it.
 fn wanted<'a>(
     lease: &Lease,
     kind: DsnKind,
     recipients: impl Iterator<Item = (u32, &'a Report)>,
 ) -> Vec<(u32, &'a Report)> {
-    let all = &lease.attempt().recipients;
-    let notify = |number| all.iter().find(|recipient| recipient.number == number)?.rcpt.parameters.notify;
-    recipients.filter(|(number, _)| kind.is_wanted(notify(*number))).collect()
+    recipients.filter(|(number, _)| kind.is_wanted(notify(lease, *number))).collect()
 }
 
 /// Tells the sender that the message is late. Nothing is told twice, and nothing to the null reverse-path.
@@ -151,12 +170,12 @@ async fn delay_notice(
     now: SystemTime,
 ) -> Settlement {
     let kind = DsnKind::Delayed { retry_until: lease.expires_at() };
-    let never_tried = never_tried();
-    let waiting = lease.attempt().recipients.iter().map(|recipient| {
-        let known = lease.last_report_of(recipient.number).or(trouble);
-        (recipient.number, known.unwrap_or(&never_tried))
+    let known = lease.attempt().recipients.iter().map(|recipient| {
+        let known = lease.last_report_of(recipient.number).or(trouble).cloned().unwrap_or_else(never_tried);
+        (recipient.number, deadline::told(&lease, DeliverByMode::Notify, known, now))
     });
-    let waiting = wanted(&lease, kind, waiting);
+    let known: Vec<_> = known.collect();
+    let waiting = wanted(&lease, kind, known.iter().map(|(number, report)| (*number, report)));
     let report = if waiting.is_empty() { None } else { report(shared, config, &lease, kind, &waiting, now).await };
     if let Some(id) = report.as_ref().and_then(|report| report.id) {
         log::delay_notice(lease.id(), id);

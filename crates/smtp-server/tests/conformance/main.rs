@@ -16,12 +16,12 @@ mod handshake;
 
 mod case;
 
+use smtp_server::metrics::Service;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use self::case::{Case, Only, State, Step};
 use smtp_sasl::{ScramKeys, prepare_password};
-use smtp_server::metrics::Service;
 
 use self::handshake::handshake;
 use self::house::{Dialogue, House};
@@ -216,6 +216,39 @@ async fn delivery_status_notifications() {
 #[tokio::test]
 async fn require_tls() {
     hold(include_str!("cases/requiretls.txt"), "").await;
+}
+
+/// RFC 4865, 2852: for those who submit.
+#[tokio::test]
+async fn release_and_deadline() {
+    hold_at(Service::Submission, include_str!("cases/times.txt"), AUTH).await;
+}
+
+/// RFC 4865 §4.2: offered for submission alone, with the limits that the configuration has.
+#[tokio::test]
+async fn release_and_deadline_are_offered_for_submission_alone() {
+    let mut house = House::start("").await;
+    let mx = house.connect().await.ask("EHLO client.example").await;
+    assert!(!mx.contains("FUTURERELEASE") && !mx.contains("DELIVERBY"), "{mx}");
+    for (more, offered) in [
+        ("", vec!["FUTURERELEASE 2592000 20", "DELIVERBY 60"]),
+        ("[limits]\nfuture_release = \"1h\"\ndeliver_by = \"0s\"\n", vec!["FUTURERELEASE 3600 20", "DELIVERBY"]),
+        ("[extensions]\nfuturerelease = false\n", vec!["DELIVERBY 60"]),
+        ("[extensions]\ndeliverby = false\n", vec!["FUTURERELEASE 2592000 20"]),
+    ] {
+        house.configure(more);
+        house.reload().await;
+        let stream = TcpStream::connect(house.address(Service::Submission, false)).await.unwrap();
+        let reply = greeted(Box::new(stream)).await.ask("EHLO client.example").await;
+        let lines = reply.lines().map(|line| &line[4..]);
+        let lines: Vec<_> =
+            lines.filter(|line| line.starts_with("FUTURERELEASE") || line.starts_with("DELIVERBY")).collect();
+        assert_eq!(lines.len(), offered.len(), "{reply}");
+        for (line, begin) in lines.iter().zip(offered) {
+            assert!(line.starts_with(begin) && (begin.contains("20") || *line == begin), "{reply}");
+        }
+    }
+    house.stop().await;
 }
 
 /// RFC 5321 §4.1.1.1: what can be switched off is named in the reply to EHLO, unless it is off.

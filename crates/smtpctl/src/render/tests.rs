@@ -43,6 +43,7 @@ fn message(recipients: Vec<QueuedRecipient>) -> QueuedMessage {
         octets: 4231,
         eight_bit: false,
         smtputf8: true,
+        terms: None,
         received_at: time("2026-11-25T11:56:00Z"),
         damaged: false,
         recipients,
@@ -144,6 +145,26 @@ last-reply: 451 4.2.1 try later
     let mut output = Vec::new();
     envelope(&mut output, &message, None).unwrap();
     assert_eq!(String::from_utf8(output).unwrap().matches("\n\n").count(), 1, "a block for each recipient");
+}
+
+#[test]
+fn what_its_sender_holds_says_until_when() {
+    let until = time("2026-11-25T14:00:00Z");
+    let held = QueuedRecipient {
+        hold: Some(Hold { reason: "its sender wants it released then".to_owned(), until: Some(until) }),
+        last: None,
+        attempts: 0,
+        due_at: until,
+        ..recipient("0D8K2M4Q7X1AB.1", QueueState::Scheduled)
+    };
+    assert!(table(std::slice::from_ref(&held)).contains(" held for 2h"), "{}", held.id);
+    let message = QueuedMessage { terms: Some("HOLDFOR=7440".to_owned()), ..message(vec![held]) };
+    let mut output = Vec::new();
+    envelope(&mut output, &message, None).unwrap();
+    let text = String::from_utf8(output).unwrap();
+    for line in ["state: scheduled\n", "held-until: 2026-11-25T14:00:00Z\n", "terms: HOLDFOR=7440\n"] {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
 }
 
 #[test]

@@ -1,0 +1,41 @@
+//! `[extensions]`.
+
+use serde::Deserialize;
+
+/// `[extensions]`: what is offered to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, expecting = "a table")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Extensions {
+    /// CHUNKING (RFC 3030).
+    pub chunking: bool,
+    /// BINARYMIME (RFC 3030 §3).
+    pub binarymime: bool,
+    /// DSN (RFC 3461).
+    pub dsn: bool,
+    /// SMTPUTF8 (RFC 6531).
+    pub smtputf8: bool,
+    /// LIMITS (RFC 9422).
+    pub limits: bool,
+    /// REQUIRETLS (RFC 8689).
+    pub requiretls: bool,
+    /// FUTURERELEASE (RFC 4865).
+    pub futurerelease: bool,
+    /// DELIVERBY (RFC 2852).
+    pub deliverby: bool,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self {
+            chunking: true,
+            binarymime: false,
+            dsn: true,
+            smtputf8: true,
+            limits: true,
+            requiretls: true,
+            futurerelease: true,
+            deliverby: true,
+        }
+    }
+}
