@@ -2,15 +2,18 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use smtp_server::metrics::AttemptResult::{Delivered, Failed};
 
+use super::dovecot::Dovecot;
 use super::house::{self, Security};
 use super::inside::House;
 use super::postfix::Postfix;
 
 /// All that Postfix would add, octets above 127, and dots alone.
-const CONTENT: &str = "From: Alice <alice@example.org>\r\nTo: several@example.test\r\nSubject: by Postfix\r\nDate: Tue, 25 Nov 2025 10:00:00 +0000\r\nMessage-ID: <1@client.test>\r\nMIME-Version: 1.0\r\n\
+const CONTENT: &str = "From: Alice <alice@example.org>\r\nTo: several@example.test\r\nSubject: by Postfix\r\n\
+    Date: Tue, 25 Nov 2025 10:00:00 +0000\r\nMessage-ID: <1@client.test>\r\nMIME-Version: 1.0\r\n\
     Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u{fc}\u{df}e\r\n.\r\n..\r\nend\r\n";
 
 /// The settings of one that takes mail for alice@example.test by TLS and sends it on to `behind`, as a file and a key that
@@ -64,11 +67,56 @@ async fn postfix_takes_content_in_chunks_and_answers_for_each_recipient() {
     assert!(report.contains("\r\nRemote-MTA: dns; localhost\r\n") && report.contains("550 5.1.1 "), "{report}");
     postfix.until("it has nothing left", |postfix| postfix.queue().is_empty()).await;
     house.stop().await;
-    postfix.until("the session has ended", |postfix| postfix.log().contains(" commands=")).await;
+    postfix.until("the session has ended", |postfix| postfix.log().contains(" bdat=")).await;
     let log = postfix.log();
     let sessions: Vec<&str> = log.lines().filter(|line| line.contains(": disconnect from ")).collect();
     let ours = sessions.iter().find(|line| line.contains(" bdat=1 ")).unwrap_or_else(|| panic!("{sessions:?}"));
     assert!(ours.contains(" starttls=1 ") && ours.contains(" mail=1 ") && ours.contains(" rcpt=1/2 "), "{ours}");
     assert!(!ours.contains(" data="), "{ours}");
     assert!(fs::read_dir(last.maildir().join("new")).unwrap().next().is_none(), "once");
+}
+
+/// What Postfix asks about log-ins: it knows everybody, with one password.
+async fn logins(house: &House) -> Dovecot {
+    let text = |address: SocketAddr, _: &Path| {
+        format!(
+            "protocols = none\nauth_mechanisms = plain login scram-sha-256\nuserdb {{\n  driver = static\n  args = uid=1 gid=1 home=/\n}}\n\
+             service auth {{\n  inet_listener auth {{\n    address = {}\n    port = {}\n  }}\n}}\n",
+            address.ip(),
+            address.port()
+        )
+    };
+    Dovecot::start(&house.path("dovecot"), text).await
+}
+
+/// Without a log-in it takes nothing; the strongest mechanism that may be used is.
+#[tokio::test]
+#[ignore = "needs Debian's postfix and dovecot-core, and root"]
+async fn postfix_lets_us_log_in() {
+    let last = house::House::open();
+    let mut house = House::start("").await;
+    let dovecot = logins(&house).await;
+    let settings = settings(&house, last.address(Security::Plain))
+        + &format!(
+            "mynetworks =\nsmtpd_recipient_restrictions = permit_sasl_authenticated, reject\nsmtpd_sasl_auth_enable = yes\n\
+             smtpd_sasl_type = dovecot\nsmtpd_sasl_path = inet:{}\nsmtpd_tls_auth_only = yes\n",
+            dovecot.address
+        );
+    let postfix = Postfix::start(&settings).await;
+    house.write("secret", "secret\n");
+    let stuffed = CONTENT.replace("\r\n.", "\r\n..");
+    for (mechanisms, taken) in
+        [("\"PLAIN\"", "PLAIN"), ("\"LOGIN\"", "LOGIN"), ("\"PLAIN\", \"SCRAM-SHA-256\"", "SCRAM-SHA-256")]
+    {
+        let more = format!("password = {{ file = \"secret\" }}\nmechanisms = [{mechanisms}]\n");
+        route_by(&mut house, "submission://app1@", &postfix, &more).await;
+        let reply = house.send("alice@example.org", &["alice@example.test"], &stuffed).await;
+        assert!(reply.starts_with("250 "), "{reply}");
+        house.attempt("alice@example.test", Delivered).await;
+        let stored = String::from_utf8(last.take_message().await).unwrap();
+        assert!(stored.ends_with(CONTENT), "{stored}");
+        let login = format!("sasl_method={taken}, sasl_username=app1");
+        postfix.until("it logs the log-in", |postfix| postfix.log().contains(&login)).await;
+    }
+    house.stop().await;
 }
