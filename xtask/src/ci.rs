@@ -10,6 +10,7 @@ mod unit;
 
 pub(crate) use packages::install as install_packages;
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -96,10 +97,13 @@ fn disks_step() -> Result<()> {
         println!("left out: no leave to mount file systems here");
         return Ok(());
     }
-    process::run(
-        process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "deliver", "--"])
-            .args(["--ignored", "full_disks"]),
-    )
+    let mut test = process::cargo(["test", "--locked", "-p", "smtp-server", "--test", "deliver", "--"]);
+    test.args(["--ignored", "full_disks"]);
+    if !Path::new("/dev/loop-control").exists() {
+        println!("left out: a disk that fails, for which a file is mounted, which this machine cannot");
+        test.args(["--skip", "failing"]);
+    }
+    process::run(&mut test)
 }
 
 const fn step(name: &'static str, what: &'static str, run: fn() -> Result<()>) -> Step {

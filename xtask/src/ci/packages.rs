@@ -31,6 +31,7 @@ const PACKAGES: &[&str] = &[
     "python3",
     "haproxy",
     "postfix",
+    "e2fsprogs",
     "libsasl2-modules",
     "dovecot-imapd",
     "dovecot-lmtpd",
