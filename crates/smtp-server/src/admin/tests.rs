@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime};
 
 use axum::extract::connect_info::MockConnectInfo;
@@ -29,6 +29,9 @@ use crate::local_socket::SocketConfig;
 use crate::log::{Format, LogLayer};
 use crate::metrics::Metrics;
 
+/// An event that is first reached while nobody listens may be passed over for ever, though another test has begun to listen meanwhile.
+static LISTENED: Once = Once::new();
+
 /// An admin server over a queue in memory.
 struct Fixture {
     directory: TempDir,
@@ -40,6 +43,7 @@ struct Fixture {
 
 impl Fixture {
     fn start() -> Self {
+        LISTENED.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         let (queue, _) = Queue::open(&QueueConfig::in_memory()).unwrap();
