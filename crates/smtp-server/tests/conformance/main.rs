@@ -40,6 +40,10 @@ const USERS: &str = "[alice]\npassword = \"$2b$04$abcdefghijklmnopqrstuujZkTwHUi
 /// No delay, and no lock-out of those whose log-ins fail on purpose.
 const AUTH: &str = "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 100000\nfailures_per_login = 100000\n";
 
+/// Little, so that the tables reach it.
+const LIMITS: &str = "[limits]\nmessage_octets = \"64 KiB\"\nrecipients_per_message = 2\ntransactions_per_session = 3\n\
+    errors_per_session = 4\nidle_commands_per_message = 6\n";
+
 trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
 
@@ -310,7 +314,11 @@ async fn lmtp() {
 /// RFC 1870 §6, 9422 §4: what is offered is what is held.
 #[tokio::test]
 async fn limits() {
-    let limits = "[limits]\nmessage_octets = \"64 KiB\"\nrecipients_per_message = 2\ntransactions_per_session = 3\n\
-        errors_per_session = 4\nidle_commands_per_message = 6\n";
-    hold(include_str!("cases/limits.txt"), limits).await;
+    hold(include_str!("cases/limits.txt"), LIMITS).await;
+}
+
+/// The same in LMTP, for each recipient.
+#[tokio::test]
+async fn limits_of_lmtp() {
+    hold_at(Service::Lmtp, include_str!("cases/lmtp_limits.txt"), LIMITS).await;
 }
