@@ -15,6 +15,7 @@ pub use event::{CloseReason, Event, Stage};
 
 use crate::limits::Limits;
 use crate::mail_data::ContentFacts;
+use crate::parameter::AuthIdentity;
 use crate::session::{Deadline, NotAwaited, Protocol, Session, Timer};
 use crate::tls::TlsFacts;
 use crate::{Command, Envelope, Extensions, HelloName, ReplyReader, Unfit};
@@ -195,7 +196,8 @@ impl ClientSession {
     /// Begins a transaction: MAIL, each RCPT and DATA, in one group where PIPELINING is offered (RFC 2920). Where
     /// CHUNKING is offered, BDAT takes the place of DATA when a recipient was accepted.
     ///
-    /// The parameters follow from `facts` and from what the server offers ([`Extensions::fit`]).
+    /// The parameters follow from `facts` and from what the server offers ([`Extensions::fit`]). A server that we have logged in to
+    /// is told that nobody vouches for who submitted the message: `AUTH=<>` (RFC 4954 §5).
     ///
     /// # Errors
     ///
@@ -207,7 +209,10 @@ impl ClientSession {
         if envelope.recipients.is_empty() {
             return Err(BeginError::NoRecipients);
         }
-        let envelope = self.extensions.fit(envelope, facts)?;
+        let mut envelope = self.extensions.fit(envelope, facts)?;
+        if self.authenticated {
+            envelope.mail.parameters.auth = Some(AuthIdentity::Unknown);
+        }
         self.begin_transaction(envelope, now);
         Ok(())
     }
