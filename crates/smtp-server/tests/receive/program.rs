@@ -239,6 +239,61 @@ fn sigint_stops_in_order_too() {
 }
 
 /// C33: killed in an attempt and started again, the server has nothing in flight that nobody works on.
+/// A provider by `[[route]]`, for the user app1.
+fn provider(password: &str) -> String {
+    format!("[[route]]\nrecipients = [\"*\"]\nto = \"submission://app1@127.0.0.1:9\"\npassword = {{ {password} }}\n")
+}
+
+#[test]
+fn a_credential_of_systemd_is_found_where_systemd_puts_it() {
+    let site = Site::new(&provider("credential = \"relay\""));
+    let check = |directory: Option<&str>| {
+        let mut command = site.command(&["check"]);
+        command.env_remove("CREDENTIALS_DIRECTORY");
+        if let Some(directory) = directory {
+            fs::create_dir_all(site.path(directory)).unwrap();
+            command.env("CREDENTIALS_DIRECTORY", site.path(directory));
+        }
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let (code, text) = check(None);
+    assert!(code == 78 && text.contains("`LoadCredential=relay:/path`"), "{text}");
+    let (code, text) = check(Some("empty"));
+    assert!(code == 78 && text.contains("empty/relay cannot be read"), "{text}");
+    fs::create_dir_all(site.path("given")).unwrap();
+    site.write("given/relay", "wonderland\n");
+    let (code, text) = check(Some("given"));
+    let told = format!(
+        "next hops     * by smtp://app1@127.0.0.1:9?tls=verify, logged in with the password in {}\n",
+        site.path("given/relay").display()
+    );
+    assert!(code == 0 && text.contains(&told), "{text}");
+    assert!(!text.contains("wonderland"), "{text}");
+}
+
+/// Who runs the server learns which route it is, and what to do.
+#[tokio::test]
+async fn a_log_in_that_fails_at_a_next_hop_is_told_with_advice() {
+    let site = Site::new(&provider("file = \"secret\""));
+    site.write("secret", "wonderland\n");
+    let mut server = site.start();
+    fs::remove_file(site.path("secret")).unwrap();
+    let stream = tokio::net::TcpStream::connect(&server.address).await.unwrap();
+    let mut dialogue = Dialogue::new(stream).greeted().await;
+    dialogue.ask("EHLO client.example").await;
+    let reply = dialogue.send("a@example.org", &["x@example.net"], "Subject: x\r\n\r\nx\r\n").await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let failed = server.event("login_failed");
+    assert_eq!((&failed["lane"], &failed["reason"]), (&"smtp://app1@127.0.0.1:9?tls=verify".into(), &"secret".into()));
+    assert!(failed["text"].as_str().unwrap().contains("secret cannot be read"), "{failed}");
+    assert!(failed["advice"].as_str().unwrap().contains("put the secret into that file"), "{failed}");
+    assert_eq!(server.event("lane_rests")["status"], "4.3.5");
+    let deferred = server.event("deferred");
+    assert_eq!((&deferred["status"], &deferred["lane"]), (&"4.3.5".into(), &failed["lane"]));
+    assert!(server.stop().success());
+}
+
 #[tokio::test]
 async fn after_a_kill_in_an_attempt_nothing_is_in_flight_without_a_worker() {
     let next_hop = TcpListener::bind("127.0.0.1:0").unwrap();
