@@ -68,7 +68,8 @@ async fn what_has_too_many_recipients_for_one_message_is_put_aside() {
     let mut house = House::down("[limits]\nrecipients_per_message = 2\n").await;
     house.write("queue-maildrop/0001", &FILE.replace("to:alice\n", "to:alice\nto:bob\nto:postmaster\n"));
     house.start_daemon().await;
-    house.attempt("alice@example.org", AttemptResult::Delivered).await;
+    let ends = ["alice@example.org", "bob@example.org"].map(|recipient| (recipient, AttemptResult::Delivered));
+    house.attempts(&ends).await;
     let refused = house.path("queue-maildrop/refused/0001");
     until("the file is put aside", || refused.exists()).await;
     assert_eq!((house.maildir("alice").len(), house.maildir("bob").len()), (1, 1));

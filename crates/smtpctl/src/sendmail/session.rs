@@ -110,7 +110,11 @@ impl Session {
         let mut at_most = limit.unwrap_or(RECIPIENTS_MAX);
         while !progress.waiting.is_empty() {
             let round: Vec<usize> = progress.waiting.iter().copied().take(at_most).collect();
-            let again = self.transact(envelope, &round, content, progress)?;
+            let Some(again) = self.transact(envelope, &round, content, progress)? else {
+                // The message is refused, and is the same for the others.
+                progress.waiting.clear();
+                break;
+            };
             progress.waiting.drain(..round.len());
             // Fewer next time. Where none was taken the transaction has told it as a refusal.
             at_most = (round.len() - again.len()).max(1);
@@ -122,14 +126,15 @@ impl Session {
         Ok(())
     }
 
-    /// One transaction, to its end. Those that the server has put off as too many at once, while it took others.
+    /// One transaction, to its end. Those that the server has put off as too many at once, while it took others; `None`: it
+    /// refuses the message, whoever it is for.
     fn transact(
         &mut self,
         envelope: &Envelope,
         round: &[usize],
         content: &Bytes,
         progress: &mut Progress,
-    ) -> Result<Vec<usize>, Failed> {
+    ) -> Result<Option<Vec<usize>>, Failed> {
         let recipients = round.iter().map(|&place| envelope.recipients[place].clone()).collect();
         let part = Envelope { mail: envelope.mail.clone(), recipients };
         self.engine
@@ -157,7 +162,7 @@ impl Session {
                 }
                 Event::Refused { stage, reply } => {
                     progress.refusals.add(stage, &reply);
-                    break;
+                    return Ok(None);
                 }
                 Event::Finished => break,
                 Event::Closed(CloseReason::ServiceNotAvailable(reply)) => return Err(Failed::Down(shown(&reply))),
@@ -169,13 +174,13 @@ impl Session {
         }
         progress.taken |= taken;
         if taken {
-            return Ok(too_many.into_iter().map(|(recipient, _)| recipient).collect());
+            return Ok(Some(too_many.into_iter().map(|(recipient, _)| recipient).collect()));
         }
         // A server that took nobody will not take these alone.
         for (_, reply) in &too_many {
             progress.refusals.add(Stage::Rcpt, reply);
         }
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 
     /// Writes, reads and waits until the engine has an event. Where nothing can be written any more, what the server has

@@ -117,12 +117,23 @@ async fn more_recipients_than_one_transaction_takes_are_sent_to_in_several() {
         let ended = sendmail(&house, &line, "x\n").await;
         assert_eq!(ended.code, 67, "{ended:?}");
         assert!(ended.errors.starts_with("sendmail: 550 5.1.1 ") && ended.errors.lines().count() == 1, "{ended:?}");
-        for recipient in ["alice", "bob", "root", "postmaster"] {
-            house.attempt(&format!("{recipient}@example.org"), Delivered).await;
-        }
+        let ends = ["alice@example.org", "bob@example.org", "root@example.org", "postmaster@example.org"];
+        house.attempts(&ends.map(|recipient| (recipient, Delivered))).await;
         assert_eq!((house.maildir("alice").len(), house.maildir("bob").len()), (3, 1));
         house.stop().await;
     }
+}
+
+/// What is wrong with the message is told once, however many it is for.
+#[tokio::test]
+async fn a_message_that_is_refused_is_refused_once() {
+    let mut house = house("[limits]\nrecipients_per_message = 2\n").await;
+    let input = "Received: x\n".repeat(101) + "\nx\n";
+    let ended = sendmail(&house, &["-i", "alice", "bob", "root", "postmaster", "alice@example.org"], &input).await;
+    assert_eq!((ended.code, ended.errors.lines().count()), (69, 1), "{ended:?}");
+    assert!(ended.errors.starts_with("sendmail: 554 5.4.6 "), "{ended:?}");
+    assert_eq!((house.maildir("alice").len(), house.maildir("bob").len()), (0, 0));
+    house.stop().await;
 }
 
 #[tokio::test]
