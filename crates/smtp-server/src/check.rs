@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +50,7 @@ pub fn check(path: &Path, now: SystemTime) -> CheckReport {
     match Config::load(path) {
         Ok(Loaded { config, mut warnings }) => {
             warnings.extend(ending_certificates(&config, now));
+            warnings.extend(missing_dovecot(&config));
             CheckReport { text: usable(&config, &warnings, now), usable: true }
         }
         Err(error) => CheckReport { text: unusable(path, &error), usable: false },
@@ -141,6 +143,14 @@ fn ending_certificates(config: &Config, now: SystemTime) -> Vec<Problem> {
     ending.map(warning).collect()
 }
 
+/// It is looked for, and not spoken to: it may be started later.
+fn missing_dovecot(config: &Config) -> Option<Problem> {
+    let path = config.credentials.dovecot()?.path();
+    let is_socket = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    let text = "there is no socket here now: while Dovecot does not listen AUTH is answered with 454 4.7.0";
+    (!is_socket).then(|| Problem::of_file(path.to_owned(), text.to_owned()))
+}
+
 fn local(config: &Config) -> Vec<String> {
     let Some(local) = config.policy.local() else { return vec!["nothing: no mail ends here".to_owned()] };
     let mut domains: Vec<String> = local.domains().map(ToString::to_string).collect();
@@ -163,6 +173,12 @@ fn local(config: &Config) -> Vec<String> {
 fn log_in(config: &Config) -> String {
     let credentials = &config.credentials;
     let (noun, people) = (if credentials.people() == 1 { "user" } else { "users" }, credentials.people());
+    if let Some(dovecot) = credentials.dovecot() {
+        let path = dovecot.path().display();
+        return format!(
+            "whom Dovecot knows at {path}, and {people} {noun} of the users file; mechanisms as Dovecot has them"
+        );
+    }
     let mechanisms: Vec<_> = credentials.mechanisms(None).iter().map(ToString::to_string).collect();
     let external = credentials.has_certificates().then(|| "EXTERNAL".to_owned());
     let mechanisms: Vec<_> = external.into_iter().chain(mechanisms).collect();

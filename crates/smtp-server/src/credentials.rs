@@ -12,6 +12,8 @@ use smtp_proto::{Domain, Mechanism, PeerCertificate, Secret, TlsFacts};
 use smtp_sasl::{Failure, Login, PasswordHash, ScramKeys};
 use tokio::sync::Semaphore;
 
+use crate::dovecot::Dovecot;
+
 pub use self::certificate::{CertificateName, CertificateNameError};
 
 /// What is kept of a user who can log in.
@@ -41,6 +43,8 @@ pub struct Credentials {
     /// The local domains, in lower case: a user may be called with one of them or without.
     domains: HashSet<Box<str>>,
     verifications: Arc<Semaphore>,
+    /// Who knows those that the users file has no password of.
+    dovecot: Option<Arc<Dovecot>>,
     /// What is too often.
     pub limits: GuardLimits,
     /// AUTH is offered without TLS to clients on this machine.
@@ -68,9 +72,26 @@ impl Credentials {
             first: None,
             domains: HashSet::new(),
             verifications: Arc::new(Semaphore::new(verifications.min(Semaphore::MAX_PERMITS))),
+            dovecot: None,
             limits,
             clear_on_loopback,
         }
+    }
+
+    /// Takes Dovecot as a second source.
+    pub fn set_dovecot(&mut self, dovecot: Dovecot) {
+        self.dovecot = Some(Arc::new(dovecot));
+    }
+
+    /// The second source.
+    pub fn dovecot(&self) -> Option<&Arc<Dovecot>> {
+        self.dovecot.as_ref()
+    }
+
+    /// Who is asked for the password of that login, where it is not the users file.
+    pub(crate) fn dovecot_for(&self, login: &Login) -> Option<&Arc<Dovecot>> {
+        let is_in_file = self.logins.get(&key(login.as_str())).is_some_and(|user| user.password.is_some());
+        self.dovecot.as_ref().filter(|_| !is_in_file)
     }
 
     /// Makes the local domains known.
@@ -113,12 +134,12 @@ impl Credentials {
 
     /// Whether anybody can log in.
     pub fn is_for_people(&self) -> bool {
-        self.people > 0
+        self.people > 0 || self.dovecot.is_some()
     }
 
     /// Whether anybody can log in by a password.
     pub fn has_passwords(&self) -> bool {
-        self.with_password > 0
+        self.with_password > 0 || self.dovecot.is_some()
     }
 
     /// Whether anybody can log in by a client certificate.
@@ -126,12 +147,22 @@ impl Credentials {
         !self.certificates.is_empty()
     }
 
-    /// Whether everybody who has a password can use SCRAM: who prefers it must not fail for want of keys.
+    /// Whether everybody in the users file who has a password can use SCRAM: who prefers it must not fail for want of keys.
     pub fn has_scram(&self) -> bool {
         self.has_passwords() && self.with_keys == self.with_password
     }
 
-    /// The mechanisms that can succeed under this TLS (or without it), the best first.
+    /// The mechanisms that can succeed under this TLS (or without it), the best first: with Dovecot, those that it has too.
+    pub(crate) async fn offered(&self, tls: Option<&TlsFacts>) -> Vec<Mechanism> {
+        let mut mechanisms = self.mechanisms(tls);
+        if let Some(dovecot) = &self.dovecot {
+            let handed_on = dovecot.mechanisms().await;
+            mechanisms.retain(|mechanism| *mechanism == Mechanism::EXTERNAL || handed_on.contains(mechanism));
+        }
+        mechanisms
+    }
+
+    /// The mechanisms that the users file can serve under this TLS (or without it), the best first.
     pub(crate) fn mechanisms(&self, tls: Option<&TlsFacts>) -> Vec<Mechanism> {
         let bindings = tls.map(|tls| &tls.channel_bindings);
         let is_bound = bindings.is_some_and(|found| found.exporter.is_some() || found.server_end_point.is_some());
@@ -172,6 +203,11 @@ impl Credentials {
             Some(authorization) if self.user(&authorization) == Some(user) => Ok(authorization),
             Some(_) => Err(Failure::Identity),
         }
+    }
+
+    /// Whom Dovecot means by that login: the user of that name or address in the users file, else somebody who is in no file.
+    pub(crate) fn user_by_dovecot(&self, login: &Login) -> LocalUser {
+        self.user(login).cloned().unwrap_or_else(|| LocalUser::new(login.as_str()))
     }
 
     /// The name under which failures of that login are counted: the same for all logins of a user, in whatever case.

@@ -10,6 +10,7 @@ pub mod credentials;
 pub mod daemon;
 mod deliveries;
 pub mod demo;
+pub mod dovecot;
 pub mod listener;
 pub mod local_socket;
 pub mod log;

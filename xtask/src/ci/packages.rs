@@ -25,6 +25,7 @@ const PACKAGES: &[&str] = &[
     "bsd-mailx",
     "libmime-lite-perl",
     "php8.2-cli",
+    "gsasl",
     "curl",
     "openssl",
     "gnupg",

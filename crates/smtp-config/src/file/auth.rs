@@ -1,5 +1,7 @@
 //! `[auth]`.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::value::{Period, Placed, words};
@@ -20,6 +22,10 @@ pub struct Auth {
     pub lockout: Placed<Period>,
     /// How long the answer to a first failure waits.
     pub failure_delay: Placed<Period>,
+    /// Dovecot's socket for authentication clients: the second source of passwords.
+    pub dovecot_socket: Option<Placed<PathBuf>>,
+    /// How long Dovecot may take for an answer.
+    pub dovecot_timeout: Placed<Period>,
     /// What one user may send in an hour; 0: any number.
     pub messages_per_hour: Placed<u32>,
     /// The recipients that one user may send to in an hour; 0: any number.
@@ -47,6 +53,8 @@ impl Default for Auth {
             failures_per_login: Placed::unwritten(100),
             lockout: Placed::unwritten(Period::seconds(15 * 60)),
             failure_delay: Placed::unwritten(Period::seconds(1)),
+            dovecot_socket: None,
+            dovecot_timeout: Placed::unwritten(Period::seconds(30)),
             messages_per_hour: Placed::unwritten(1000),
             recipients_per_hour: Placed::unwritten(10_000),
             excess: OnExcess::Refuse,

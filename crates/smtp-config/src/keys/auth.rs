@@ -1,6 +1,6 @@
 //! The keys of `[auth]`.
 
-use crate::keys::Fallback::Value;
+use crate::keys::Fallback::{Otherwise, Value};
 use crate::keys::Key;
 
 /// The keys of the section, in the order of the reference.
@@ -47,6 +47,24 @@ pub(super) const KEYS: &[Key] = &[
         fallback: Value("\"1s\""),
         example: "\"0s\"",
         text: "How long the answer to a first failure of a client waits; twice as long after each further one, up to eight times.",
+    },
+    Key {
+        path: "auth.dovecot_socket",
+        value: "path",
+        fallback: Otherwise("only the users file is asked"),
+        example: "\"/run/dovecot/auth-smtp\"",
+        text: "Dovecot is asked for the passwords of all whom the users file gives none, at this socket for authentication clients: in Dovecot \
+               `service auth { unix_listener auth-smtp { … } }`, open to the user of this server. Offered are those of PLAIN, LOGIN and SCRAM-SHA-256 \
+               that Dovecot has too. Who has logged in by it sends under the login, where that is an address, and under what the users file and \
+               the aliases give to the user of that name or address.",
+    },
+    Key {
+        path: "auth.dovecot_timeout",
+        value: "duration",
+        fallback: Value("\"30s\""),
+        example: "\"10s\"",
+        text: "How long Dovecot may take for an answer, which it delays after failures. Then, and while it cannot be asked, AUTH is answered with \
+               454 4.7.0, which counts as no failure.",
     },
     Key {
         path: "auth.messages_per_hour",

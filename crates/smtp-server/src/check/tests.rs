@@ -134,6 +134,17 @@ fn who_logs_in_by_a_certificate_is_told() {
 }
 
 #[test]
+fn dovecot_that_is_not_there_is_warned_of() {
+    let text = "hostname = \"app1.example.com\"\n[smart_host]\nto = \"smtp://relay.example.net\"\n[auth]\ndovecot_socket = \"auth.sock\"\n";
+    let (text, exit_code) = report(&[("c.toml", text)], on("2026-11-25"));
+    let warning = "warning: auth.sock: there is no socket here now: while Dovecot does not listen AUTH is answered with 454 4.7.0\n";
+    assert!(text.contains(warning), "{text}");
+    let line = "log-in        whom Dovecot knows at auth.sock, and 0 users of the users file; mechanisms as Dovecot has them\n";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(exit_code, 0);
+}
+
+#[test]
 fn a_null_client_is_told_in_short() {
     let text = "hostname = \"app1.example.com\"\n[smart_host]\nto = \"smtp://relay.example.net\"\ntls = \"none\"\n";
     let (text, exit_code) = report(&[("c.toml", text)], on("2026-11-25"));

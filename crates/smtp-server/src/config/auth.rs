@@ -12,6 +12,7 @@ use smtp_sasl::{Login, PasswordHash, ScramKeys};
 use super::prover::Prover;
 use crate::allowance::LoginAllowance;
 use crate::credentials::{CertificateName, Credentials, UserCredentials};
+use crate::dovecot::Dovecot;
 
 /// `[auth]`; nobody is added yet.
 pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credentials {
@@ -24,7 +25,16 @@ pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credent
         lockout: prover.some_time("lockout", &auth.lockout),
         failure_delay: auth.failure_delay.0,
     };
-    Credentials::new(limits, verifications, auth.clear_on_loopback)
+    let mut credentials = Credentials::new(limits, verifications, auth.clear_on_loopback);
+    let within = prover.some_time("dovecot_timeout", &auth.dovecot_timeout);
+    match &auth.dovecot_socket {
+        Some(socket) => credentials.set_dovecot(Dovecot::new(prover.resolve(&**socket), within)),
+        None if auth.dovecot_timeout.place().is_some() => {
+            prover.warn(auth.dovecot_timeout.place(), "`dovecot_timeout` is of no use without `dovecot_socket`");
+        }
+        None => {}
+    }
+    credentials
 }
 
 /// What a user who has logged in may send.
@@ -54,7 +64,8 @@ pub(super) fn add_users(
             prover.error_elsewhere(source.problem(name.place(), text));
         }
         let certificates = certificates(prover, source, entry);
-        if password.is_none() && certificates.is_empty() {
+        // Those whom Dovecot knows are called by the same names.
+        if password.is_none() && certificates.is_empty() && credentials.dovecot().is_none() {
             continue;
         }
         let user = UserCredentials { user: LocalUser::new(name), password, keys, certificates };

@@ -1,4 +1,4 @@
-//! AUTH (RFC 4954): the exchange of smtp-sasl, with the users file and the guard behind it.
+//! AUTH (RFC 4954): the exchange of smtp-sasl, with the users file, Dovecot and the guard behind it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError};
@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use smtp_mail::LocalUser;
 use smtp_policy::LoginState;
 use smtp_policy::guard::{LockedOut, LoginGuard};
+use smtp_policy::recipients::LocalRecipients;
 use smtp_proto::server::AuthStep;
-use smtp_proto::{Mechanism, NotAwaited, PeerCertificate, Reply, ReversePath};
+use smtp_proto::{Mailbox, Mechanism, NotAwaited, PeerCertificate, Reply, ReversePath, Secret};
 use smtp_sasl::{Failure, Login, Question, Server, Step};
 
 use super::connection::Receiver;
 use super::{Endpoint, replies};
 use crate::config::Config;
 use crate::credentials::verified_certificate;
+use crate::dovecot::{self, About, Answer, Unavailable};
 use crate::listener::Peer;
 use crate::log;
 use crate::metrics::{AuthMechanism, AuthResult, Service, Stage, Verb};
@@ -24,22 +26,45 @@ use crate::metrics::{AuthMechanism, AuthResult, Service, Stage, Verb};
 pub(super) struct LoggedIn {
     user: LocalUser,
     login: Login,
-    /// By what, where it was a certificate, which must go on naming the user.
-    certificate: Option<Box<PeerCertificate>>,
+    proof: Proof,
+}
+
+/// By what somebody has logged in.
+#[derive(Debug, Clone)]
+enum Proof {
+    /// What the users file has of the password.
+    Password,
+    /// This certificate, which must go on naming the user.
+    Certificate(Box<PeerCertificate>),
+    /// What Dovecot has said.
+    Dovecot,
 }
 
 impl LoggedIn {
     /// Whether this would still be so: a reload may have taken the login away, or given it to another user.
     fn holds(&self, config: &Config) -> bool {
         let credentials = &config.credentials;
-        let is_named = |certificate| credentials.named_by(certificate).map(|(user, _)| user) == Some(&self.user);
-        credentials.user(&self.login) == Some(&self.user) && self.certificate.as_deref().is_none_or(is_named)
+        let is_user = || credentials.user(&self.login) == Some(&self.user);
+        match &self.proof {
+            Proof::Password => is_user(),
+            Proof::Certificate(shown) => {
+                is_user() && credentials.named_by(shown).is_some_and(|(user, _)| *user == self.user)
+            }
+            Proof::Dovecot => credentials.dovecot().is_some() && credentials.user_by_dovecot(&self.login) == self.user,
+        }
     }
 
     /// Whether the user may send under that path. The null path claims to be nobody, so it is everybody's.
     pub(super) fn permits(&self, config: &Config, path: &ReversePath) -> bool {
-        path.mailbox()
-            .is_none_or(|mailbox| config.policy.local().is_some_and(|local| local.reaches(mailbox, &self.user)))
+        path.mailbox().is_none_or(|mailbox| {
+            let is_reached = |local: &LocalRecipients| local.reaches(mailbox, &self.user);
+            config.policy.local().is_some_and(is_reached) || self.is_own(mailbox)
+        })
+    }
+
+    /// Whether that is the address by which Dovecot knows the user.
+    fn is_own(&self, mailbox: &Mailbox) -> bool {
+        matches!(self.proof, Proof::Dovecot) && mailbox.to_string().to_lowercase() == self.login.as_str().to_lowercase()
     }
 
     /// The user.
@@ -54,6 +79,24 @@ pub(super) struct Exchange {
     mechanism: AuthMechanism,
     /// The configuration with which it began.
     config: Arc<Config>,
+    /// The same exchange with Dovecot, to which it is handed on.
+    handed_on: Option<dovecot::Exchange>,
+    /// It was Dovecot that has said who it is.
+    by_dovecot: bool,
+}
+
+impl Exchange {
+    /// What Dovecot's answer means for the client.
+    fn step(&mut self, answer: Answer) -> Step {
+        match answer {
+            Answer::Challenge(challenge) => Step::Challenge(challenge),
+            Answer::Authenticated(login) => {
+                self.by_dovecot = true;
+                Step::Authenticated(login)
+            }
+            Answer::Refused => Step::Failed(Failure::Credentials),
+        }
+    }
 }
 
 /// Why an exchange ends without a log-in.
@@ -63,11 +106,13 @@ enum Ended {
     Failed(#[from] Failure),
     #[error(transparent)]
     LockedOut(#[from] LockedOut),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
 }
 
 impl Receiver {
     /// The mechanisms that are offered to this client now: on submission, under TLS or where the configuration permits it without.
-    pub(super) fn mechanisms(&mut self) -> Vec<Mechanism> {
+    pub(super) async fn mechanisms(&mut self) -> Vec<Mechanism> {
         let config = self.shared.config();
         let is_local = self.session.peer.address().is_some_and(|address| address.to_canonical().is_loopback());
         let tls = self.connection.session().tls();
@@ -75,7 +120,7 @@ impl Receiver {
         if !is_safe || !offers_login(&self.endpoint, self.session.peer) || self.login.is_some() {
             return Vec::new();
         }
-        config.credentials.mechanisms(tls)
+        config.credentials.offered(tls).await
     }
 
     /// Who has logged in, where the configuration still has that login.
@@ -96,26 +141,34 @@ impl Receiver {
 
     /// Answers a step of AUTH.
     pub(super) async fn auth(&mut self, step: AuthStep) -> Result<(), NotAwaited> {
-        let (mut exchange, step) = match step {
+        let (mut exchange, step, said) = match step {
             AuthStep::Begin { mechanism, initial } => {
-                let bindings = self.connection.session().tls().map(|tls| tls.channel_bindings.clone());
-                let started = Server::start(mechanism, bindings.unwrap_or_default(), initial);
+                let config = self.shared.config();
+                // With Dovecot there is no offer of SCRAM-SHA-256-PLUS, to which a client could be held.
+                let tls = self.connection.session().tls().filter(|_| config.credentials.dovecot().is_none());
+                let bindings = tls.map(|tls| tls.channel_bindings.clone()).unwrap_or_default();
+                let (said, started) = (initial.clone(), Server::start(mechanism, bindings, initial));
                 let (Ok((server, step)), Some(mechanism)) = (started, AuthMechanism::of(mechanism)) else {
                     return self.reply_auth(replies::NOT_AUTHENTICATED);
                 };
-                (Exchange { server, mechanism, config: self.shared.config() }, step)
+                let exchange = Exchange { server, mechanism, config, handed_on: None, by_dovecot: false };
+                (Box::new(exchange), Some(step), said.unwrap_or_default())
             }
             AuthStep::Response(response) => {
                 let Some(mut exchange) = self.exchange.take() else {
                     return self.reply_auth(replies::NOT_AUTHENTICATED);
                 };
-                let step = exchange.server.respond(&response);
-                (*exchange, step)
+                let step = exchange.handed_on.is_none().then(|| exchange.server.respond(&response));
+                (exchange, step, response)
             }
         };
-        match self.go_on(&mut exchange, step).await {
+        let next = match step {
+            Some(step) => self.go_on(&mut exchange, step, &said).await,
+            None => self.hand_on(&mut exchange, &said).await,
+        };
+        match next {
             Ok(Step::Challenge(challenge)) => {
-                self.exchange = Some(Box::new(exchange));
+                self.exchange = Some(exchange);
                 self.connection.session().challenge(challenge.as_bytes(), smtp_io::now())
             }
             Ok(Step::Authenticated(login)) => self.authenticated(&exchange, login).await,
@@ -132,18 +185,31 @@ impl Receiver {
         }
     }
 
-    /// Answers the question of the exchange, if it has one. Who is locked out learns nothing of passwords.
-    async fn go_on(&mut self, exchange: &mut Exchange, step: Step) -> Result<Step, Ended> {
+    /// Answers the question of the exchange to what the client has said, if there is one. Who is locked out learns nothing of
+    /// passwords; and others that were guessed at the same time may have failed while we asked.
+    async fn go_on(&mut self, exchange: &mut Exchange, step: Step, said: &Secret) -> Result<Step, Ended> {
         self.permit(exchange)?;
+        let about = self.about();
         let credentials = &exchange.config.credentials;
         Ok(match step {
             Step::Ask(Question::Password { login, password }) => {
+                if let Some(dovecot) = credentials.dovecot_for(&login) {
+                    let answer = dovecot.password(about, login, password).await?;
+                    self.permit(exchange)?;
+                    return Ok(exchange.step(answer));
+                }
                 let is_right = credentials.verify(&login, password).await;
-                // Others that were guessed at the same time may have failed since.
                 self.permit(exchange)?;
                 exchange.server.verified(is_right)
             }
-            Step::Ask(Question::Keys { login }) => exchange.server.keys(credentials.keys(&login)),
+            Step::Ask(Question::Keys { login }) => match credentials.dovecot_for(&login) {
+                Some(dovecot) => {
+                    let (handed_on, answer) = dovecot.begin(about, Mechanism::SCRAM_SHA_256, Some(said)).await?;
+                    exchange.handed_on = Some(handed_on);
+                    exchange.step(answer)
+                }
+                None => exchange.server.keys(credentials.keys(&login)),
+            },
             Step::Ask(Question::Certificate { authorization }) => {
                 let certificate = self.certificate().ok_or(Failure::Credentials);
                 let login = certificate.and_then(|shown| credentials.login_by_certificate(shown, authorization));
@@ -151,6 +217,20 @@ impl Receiver {
             }
             step => step,
         })
+    }
+
+    /// Goes on with an exchange that Dovecot has.
+    async fn hand_on(&mut self, exchange: &mut Exchange, response: &Secret) -> Result<Step, Ended> {
+        self.permit(exchange)?;
+        let Some(handed_on) = &exchange.handed_on else { return Err(Failure::Malformed.into()) };
+        let answer = handed_on.respond(response).await?;
+        self.permit(exchange)?;
+        Ok(exchange.step(answer))
+    }
+
+    /// What Dovecot is told about the client.
+    fn about(&mut self) -> About {
+        About { secured: self.connection.session().tls().is_some(), address: self.session.peer.address() }
     }
 
     /// Whether this client may try to log in now, as whom it says it is.
@@ -166,16 +246,21 @@ impl Receiver {
 
     async fn authenticated(&mut self, exchange: &Exchange, login: Login) -> Result<(), NotAwaited> {
         let credentials = &exchange.config.credentials;
-        let Some(user) = credentials.user(&login).cloned() else {
-            return self.not_authenticated(exchange, &Failure::Credentials.into()).await;
+        let (user, proof) = match (self.certificate(), credentials.user(&login).cloned()) {
+            _ if exchange.by_dovecot => (credentials.user_by_dovecot(&login), Proof::Dovecot),
+            (Some(shown), Some(user)) if exchange.mechanism == AuthMechanism::External => {
+                (user, Proof::Certificate(Box::new(shown.clone())))
+            }
+            (_, Some(user)) => (user, Proof::Password),
+            (_, None) => return self.not_authenticated(exchange, &Failure::Credentials.into()).await,
         };
         let (client, at) = (self.client(), Instant::now());
-        let name = credentials.guarded_name(&login);
+        // As the failures were counted: Dovecot may call the user by another name than the client.
+        let name = credentials.guarded_name(exchange.server.login().unwrap_or(&login));
         self.guard(|guard| guard.succeeded(client, &name, &credentials.limits, at));
         self.shared.metrics().auth(exchange.mechanism, AuthResult::Ok);
         log::authenticated(&self.session, exchange.mechanism, &login);
-        let certificate = self.certificate().filter(|_| exchange.mechanism == AuthMechanism::External).cloned();
-        self.login = Some(Box::new(LoggedIn { user, login, certificate: certificate.map(Box::new) }));
+        self.login = Some(Box::new(LoggedIn { user, login, proof }));
         self.reply_auth(replies::AUTHENTICATED)
     }
 
@@ -186,6 +271,7 @@ impl Receiver {
             Ended::Failed(Failure::Malformed) => (AuthResult::Failed, replies::AUTH_MALFORMED),
             Ended::Failed(_) => (AuthResult::Failed, replies::NOT_AUTHENTICATED),
             Ended::LockedOut(_) => (AuthResult::LockedOut, replies::LOCKED_OUT),
+            Ended::Unavailable(_) => (AuthResult::Unavailable, replies::AUTH_UNAVAILABLE),
         };
         self.shared.metrics().auth(exchange.mechanism, result);
         if result == AuthResult::Failed {

@@ -59,6 +59,7 @@ pub(super) struct Receiver {
 /// What an event asks for that takes longer. So no event is held while the session waits: it is large, and sessions are many.
 enum Later {
     Greet,
+    Hello(Box<Hello>),
     StartTls,
     Auth(Box<AuthStep>),
     MailData(bytes::Bytes),
@@ -156,6 +157,7 @@ impl Receiver {
                 Continue(answered) => answered,
                 Break(Later::Closed(reason)) => return Ok(reason),
                 Break(Later::Greet) => Box::pin(self.greet(phase)).await,
+                Break(Later::Hello(hello)) => Box::pin(self.hello(&hello)).await,
                 Break(Later::StartTls) => Ok(Box::pin(self.start_tls(phase)).await?),
                 Break(Later::Auth(step)) => Box::pin(self.auth(*step)).await,
                 Break(Later::MailData(octets)) => {
@@ -202,7 +204,7 @@ impl Receiver {
                 self.count_limit(reason);
                 return Break(Later::Closed(reason));
             }
-            Event::Hello(hello) => self.hello(&hello),
+            Event::Hello(hello) => return Break(Later::Hello(Box::new(hello))),
             Event::Mail(mail) => {
                 let begun = self.begin(mail);
                 self.mail(begun)
@@ -253,7 +255,7 @@ impl Receiver {
         }
     }
 
-    fn hello(&mut self, hello: &Hello) -> Result<(), NotAwaited> {
+    async fn hello(&mut self, hello: &Hello) -> Result<(), NotAwaited> {
         let verb = match hello.kind {
             HelloKind::Helo => Verb::Helo,
             HelloKind::Ehlo => Verb::Ehlo,
@@ -264,7 +266,7 @@ impl Receiver {
         let secured = self.connection.session().tls().is_some();
         let client = offer::Client { service: self.endpoint.service, secured };
         let offered = offer::extensions(&self.shared.config(), client, SystemTime::now());
-        let offered = Extensions { starttls, auth: self.mechanisms(), ..offered };
+        let offered = Extensions { starttls, auth: self.mechanisms().await, ..offered };
         self.connection.session().hello(offered, now())
     }
 

@@ -26,6 +26,9 @@ pub(super) const AUTH_MALFORMED: Reply =
 /// Too many log-ins have failed (RFC 4954 §6).
 pub(super) const LOCKED_OUT: Reply =
     reply(ReplyCode::TLS_NOT_AVAILABLE, (4, 7, 0), "Too many log-ins have failed; try again later");
+/// Who knows the passwords cannot be asked (RFC 4954 §4.7).
+pub(super) const AUTH_UNAVAILABLE: Reply =
+    reply(ReplyCode::TLS_NOT_AVAILABLE, (4, 7, 0), "Nobody can log in at the moment; try again later");
 /// MAIL names an address of somebody else (RFC 6409 §6.1).
 pub(super) const NOT_YOUR_ADDRESS: Reply =
     reply(ReplyCode::NAME_NOT_ALLOWED, (5, 7, 1), "You may not send under this address");

@@ -70,6 +70,12 @@ impl House {
         Self::open_as("example.test", "submission", users, PEOPLE, "client_certificates = \"request\"\n")
     }
 
+    /// Starts one that asks Dovecot at this socket for the passwords of alice, and of others.
+    pub(crate) fn open_asking(socket: &str) -> Self {
+        let asking = PEOPLE.replace("[auth]\n", &format!("[auth]\ndovecot_socket = \"{socket}\"\n"));
+        Self::open_as("example.test", "submission", "[alice]\n", &asking, "")
+    }
+
     /// `asking` is for the listeners, and says whether they ask for certificates.
     fn open_as(domain: &str, service: &str, users: &str, more: &str, asking: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@
 #[path = "../house/mod.rs"]
 mod inside;
 
+mod bound;
 mod certificates;
 mod corpus;
 mod dovecot;
@@ -17,6 +18,7 @@ mod house;
 mod imap;
 mod logins;
 mod mailboxes;
+mod passwords;
 mod postfix;
 mod proxies;
 mod relays;

@@ -34,7 +34,7 @@ pub(crate) async fn submission(house: &House) -> (Dialogue<TlsStream<TcpStream>>
     (dialogue, offered)
 }
 
-fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     let mut encoded = bytes::BytesMut::new();
     Secret::new(text.as_bytes().to_vec()).encode_base64(&mut encoded);
     String::from_utf8(encoded.to_vec()).unwrap()

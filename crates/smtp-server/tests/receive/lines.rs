@@ -58,6 +58,11 @@ impl Lines {
         self.all().into_iter().filter(|line| line["level"] == "warn" || line["level"] == "error").collect()
     }
 
+    /// Everything that was written so far.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.octets.lock().unwrap().clone()).unwrap()
+    }
+
     fn all(&self) -> Vec<Value> {
         let octets = self.octets.lock().unwrap();
         octets.split(|&octet| octet == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()

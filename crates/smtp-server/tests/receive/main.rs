@@ -9,11 +9,13 @@ mod handshake;
 
 mod allowance;
 mod auth;
+mod bound;
 mod broken;
 mod certificates;
 mod chunks;
 mod client;
 mod content;
+mod dovecot;
 mod guards;
 mod handshakes;
 mod limits;

@@ -161,6 +161,34 @@ fn a_certificate_belongs_to_one_user_and_has_a_name() {
 }
 
 #[test]
+fn dovecot_is_a_source_for_those_without_a_password() {
+    let folder = Folder::new();
+    let config = folder.good(&good_and("[auth]\ndovecot_socket = \"run/auth\"\ndovecot_timeout = \"5s\""));
+    let credentials = &config.credentials;
+    assert_eq!(credentials.dovecot().unwrap().path(), folder.0.path().join("run/auth"));
+    assert!(credentials.is_for_people() && credentials.has_passwords());
+    let login = |name: &str| smtp_sasl::Login::prepare(name.as_bytes()).unwrap();
+    for (name, user) in
+        [("Alice@example.org", "alice"), ("b.b@example.org", "bob"), ("carol@example.com", "carol@example.com")]
+    {
+        assert_eq!(credentials.user_by_dovecot(&login(name)).as_str(), user);
+    }
+    folder.certificate("mx.example.org");
+    let tls = "[tls]\ncertificates = [{ chain = \"mx.example.org.pem\", key = \"mx.example.org.key\" }]";
+    let config = folder.good(&good_and(&format!("[auth]\ndovecot_socket = \"auth\"\n{tls}")));
+    assert!(config.listeners.iter().any(|listener| listener.address.port() == 465));
+}
+
+#[test]
+fn what_is_said_of_dovecot_must_be_of_use() {
+    let folder = Folder::new();
+    let problem = folder.problem(&good_and("[auth]\ndovecot_socket = \"a\"\ndovecot_timeout = \"0s\""));
+    assert_eq!(problem, "c.toml:10:19: `dovecot_timeout` must be longer than nothing");
+    let warning = folder.warning(&good_and("[auth]\ndovecot_timeout = \"5s\""));
+    assert_eq!(warning, "c.toml:9:19: `dovecot_timeout` is of no use without `dovecot_socket`");
+}
+
+#[test]
 fn the_numbers_of_auth_have_their_bounds() {
     let folder = Folder::new();
     for (key, zero, text) in [

@@ -38,6 +38,8 @@ names! {
         Failed = "failed",
         /// It was not let in because of too many failures.
         LockedOut = "locked_out",
+        /// Who knows the passwords could not be asked.
+        Unavailable = "unavailable",
         /// It gave the exchange up.
         Cancelled = "cancelled",
     }
