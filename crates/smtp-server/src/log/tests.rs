@@ -100,9 +100,10 @@ fn every_line_of_a_session_says_whose_it_is() {
             message_id_field: None,
         };
         received(&session, received_message);
+        held(&session, MessageId::from_raw(1), "x");
         closed(&session, Closed { reason: &"quit", messages: 1, refused: 1, duration: Duration::ZERO });
     });
-    assert_eq!(lines.len(), 8);
+    assert_eq!(lines.len(), 9);
     for line in lines {
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(json["session"], session.id.to_string(), "{line}");
