@@ -105,10 +105,14 @@ async fn close_notify_in_the_middle_of_bdat_and_of_data_is_the_end() {
     const IN_THE_CLEAR: &[u8] =
         b" a message\r\n.\r\nMAIL FROM:<root@example.org>\r\nRCPT TO:<alice@example.org>\r\nNOOP\r\n";
     let mut house = House::start("").await;
-    for begin in ["BDAT 25 LAST\r\nSubject: half", "DATA\r\nSubject: half"] {
+    for begin in ["BDAT 25 LAST\r\nSubject: half", "Subject: half"] {
         let mut dialogue = starttls(&house, hello(&house).await).await;
         for command in ["EHLO client.example", "MAIL FROM:<a@example.net>", "RCPT TO:<alice@example.org>"] {
             assert!(dialogue.ask(command).await.starts_with("250"), "{command}");
+        }
+        if !begin.starts_with("BDAT") {
+            // Mail data behind DATA comes when it is asked for (RFC 2920 §3.1).
+            assert!(dialogue.ask("DATA").await.starts_with("354 "));
         }
         dialogue.write(begin.as_bytes()).await;
         let (mut stream, mut tls) = dialogue.stream.into_inner();
@@ -124,7 +128,7 @@ async fn close_notify_in_the_middle_of_bdat_and_of_data_is_the_end() {
         tls.process_new_packets().expect("nothing is said in the clear");
         let mut replies = String::new();
         let _ = tls.reader().read_to_string(&mut replies);
-        assert!(replies.is_empty() || replies.lines().all(|line| line.starts_with("354 ")), "{begin:?}: {replies}");
+        assert_eq!(replies, "", "{begin:?}");
     }
     let metrics = house.daemon().control().metrics().clone();
     until("all sessions are closed", || metrics.sessions_open() == 0).await;
