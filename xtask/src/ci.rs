@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{process, tidy};
+use crate::{power, process, tidy};
 
 /// What of the checks to run.
 #[derive(Debug, clap::Args)]
@@ -83,8 +83,13 @@ const STEPS: &[Step] = &[
         Ok(())
     }),
     step("disks", "full and read-only file systems stop nothing for good", disks_step),
-    step("torture", "killed under load, it loses nothing", || {
-        process::run(&mut process::cargo(["xtask", "torture", "--rounds", "10"]))
+    step("torture", "killed under load, and without power, it loses nothing", || {
+        process::run(&mut process::cargo(["xtask", "torture", "--rounds", "10"]))?;
+        if !power::is_possible() {
+            println!("left out: this machine mounts no files, whose power could be cut");
+            return Ok(());
+        }
+        process::run(&mut process::cargo(["xtask", "torture", "--rounds", "5", "--power-cut"]))
     }),
     step("unit", "the systemd unit is understood, and shut in", unit::check),
     step("fuzz", "a few seconds of every fuzz target", fuzz::smoke),

@@ -15,6 +15,7 @@ mod docs;
 mod ground;
 mod load;
 mod ours;
+mod power;
 mod process;
 mod rfcs;
 mod tidy;

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::bench::{ProcessTree, free_address};
 use crate::ground::Ground;
 use crate::load::Client;
+use crate::power::Disk;
 use crate::process;
 
 pub(crate) const CONFIGURATION: &str = "smtp-server.toml";
@@ -69,9 +70,11 @@ directory = "queue"
 
 /// A server, running or not.
 pub(crate) struct Server {
+    folder: PathBuf,
+    /// Where the folder is on a disk whose power can be cut.
+    disk: Option<Disk>,
     /// Holds the folder.
     _ground: Ground,
-    folder: PathBuf,
     address: SocketAddr,
     child: Option<Child>,
 }
@@ -82,11 +85,34 @@ impl Server {
     /// # Errors
     /// When the folder cannot be made.
     pub(crate) fn new(next_hop: SocketAddr, more: &str) -> Result<Self> {
+        Self::in_place(next_hop, more, |folder| Ok((folder, None)))
+    }
+
+    /// The same on a disk of its own, whose power can be cut.
+    ///
+    /// # Errors
+    /// When the disk cannot be made.
+    pub(crate) fn on_disk(next_hop: SocketAddr, more: &str) -> Result<Self> {
+        Self::in_place(next_hop, more, |folder| {
+            let disk = Disk::new(&folder)?;
+            let folder = disk.path().join("server");
+            fs::create_dir(&folder)?;
+            Ok((folder, Some(disk)))
+        })
+    }
+
+    fn in_place(
+        next_hop: SocketAddr,
+        more: &str,
+        choose: impl FnOnce(PathBuf) -> Result<(PathBuf, Option<Disk>)>,
+    ) -> Result<Self> {
         let ground = Ground::new()?;
-        let folder = ground.take()?;
+        let (folder, disk) = choose(ground.take()?)?;
         let address = free_address()?;
         write_configuration(&folder, address, next_hop, more)?;
-        Ok(Self { _ground: ground, folder, address, child: None })
+        // The operator's files have been there for long.
+        disk.as_ref().map(Disk::sync).transpose()?;
+        Ok(Self { folder, disk, _ground: ground, address, child: None })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -145,6 +171,19 @@ impl Server {
         let mut child = self.child.take().context("the server does not run")?;
         child.kill()?;
         child.wait()?;
+        Ok(())
+    }
+
+    /// Cuts the power under it, and gives the disk back to the next start.
+    ///
+    /// # Errors
+    /// When it has no disk of its own, or does not run.
+    pub(crate) fn cut_power(&mut self) -> Result<()> {
+        let disk = self.disk.take().context("the server has no disk of its own")?;
+        disk.cut()?;
+        self.kill()?;
+        disk.restore()?;
+        self.disk = Some(disk);
         Ok(())
     }
 

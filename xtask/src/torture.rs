@@ -1,6 +1,6 @@
 //! `cargo xtask torture`: kill the server under load, again and again, and count every message.
 //!
-//! A round starts the server, loads it, and kills it with SIGKILL at a random moment. After the last round the
+//! A round starts the server, loads it, and kills it with SIGKILL at a random moment, or cuts the power of its disk. After the last round the
 //! server is left in peace until its queue is empty. Then each message that was answered 250 must lie exactly
 //! once in the mailbox or at the sink, or its delivery report in the mailbox if the sink refuses it; a second
 //! copy is right only where the first arrived just before a kill, so that it could not be settled.
@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// The most messages of one round
     #[arg(long, default_value_t = 2_000)]
     messages: usize,
+    /// Cut the power of the disk instead: what was not synced is gone. Needs root, e2fsprogs and xfsprogs
+    #[arg(long)]
+    power_cut: bool,
     /// The longest time until the kill, in milliseconds
     #[arg(long, default_value_t = 1_500)]
     kill_within_ms: u64,
@@ -65,13 +68,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 async fn torture(arguments: &Arguments, seed: u64) -> Result<Ledger> {
     let mut random = fastrand::Rng::with_seed(seed);
     let sink = Sink::open(random.fork()).await?;
-    let mut server = Server::new(sink.address(), "retry = [\"500ms\", \"…\"]\n")?;
+    let server = if arguments.power_cut { Server::on_disk } else { Server::new };
+    let mut server = server(sink.address(), "retry = [\"500ms\", \"…\"]\n")?;
     let mut ledger = Ledger::default();
     for round in 1..=arguments.rounds {
         server.start().await.with_context(|| format!("the start of round {round}"))?;
         let sessions = Sessions::begin(server.address(), arguments.sessions, arguments.messages, round, &mut random);
         tokio::time::sleep(Duration::from_millis(random.u64(10..=arguments.kill_within_ms))).await;
-        server.kill()?;
+        if arguments.power_cut { server.cut_power() } else { server.kill() }?;
         ledger.killed(SystemTime::now());
         let (answered, sent) = sessions.end().await?;
         println!("round {round}: killed; {answered} of {sent} messages were answered", answered = answered.len());

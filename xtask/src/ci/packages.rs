@@ -33,6 +33,7 @@ const PACKAGES: &[&str] = &[
     "haproxy",
     "postfix",
     "e2fsprogs",
+    "xfsprogs",
     "libsasl2-modules",
     "dovecot-imapd",
     "dovecot-lmtpd",
