@@ -230,6 +230,8 @@ pub struct Limits {
     pub future_release: Placed<Period>,
     /// How little time a message may have that is to be returned after it.
     pub deliver_by: Placed<Period>,
+    /// The highest priority that a sender may ask for.
+    pub mt_priority: Placed<u32>,
 }
 
 impl Default for Limits {
@@ -249,6 +251,7 @@ impl Default for Limits {
             alias_recipients: Placed::unwritten(1000),
             future_release: Placed::unwritten(Period::seconds(30 * 86_400)),
             deliver_by: Placed::unwritten(Period::seconds(60)),
+            mt_priority: Placed::unwritten(9),
         }
     }
 }

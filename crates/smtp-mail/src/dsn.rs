@@ -131,6 +131,8 @@ pub fn compose(request: &DsnRequest<'_>) -> Dsn {
     let mut mail = Mail::new(ReversePath::Null);
     mail.parameters.smtputf8 = !request.reverse_path.is_ascii();
     mail.parameters.require_tls = request.parameters.require_tls;
+    // As urgent as what it is about (RFC 6710 §4.6).
+    mail.parameters.priority = request.parameters.priority;
     Dsn {
         mail,
         rcpt: Rcpt::new(ForwardPath::Mailbox(request.reverse_path.clone())),

@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use smtp_proto::{AddressLiteral, DomainName, ForwardPath, Hello, HelloKind, PeerCertificate, ReversePath, TlsFacts};
+use smtp_proto::{
+    AddressLiteral, DomainName, ForwardPath, Hello, HelloKind, PeerCertificate, Priority, ReversePath, TlsFacts,
+};
 
 use crate::MessageId;
 use crate::date::date_time;
@@ -34,6 +36,8 @@ pub struct Received<'a> {
     pub authenticated: bool,
     /// How the connection was protected.
     pub tls: Option<&'a TlsFacts>,
+    /// Its priority, where MAIL has one (RFC 6710 §4.1).
+    pub priority: Option<Priority>,
     /// The id of the message.
     pub id: MessageId,
     /// The one recipient. Of several none is named, so that none learns of the others (RFC 5321 §7.2).
@@ -64,6 +68,9 @@ impl Received<'_> {
             if let Some(certificate) = certificate {
                 write!(field, "\r\n\t(client certificate {})", Comment(&certificate_name(certificate)))?;
             }
+        }
+        if let Some(priority) = self.priority {
+            write!(field, "\r\n\tPRIORITY {priority}")?;
         }
         write!(field, ";\r\n\t{}\r\n", date_time(self.at))
     }

@@ -9,6 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use smtp_mail::{Destination, MessageId};
+use smtp_proto::Priority;
 use smtp_queue::lane::LaneTable;
 use smtp_queue::schedule::{DeliveryId, NewEntry, Schedule};
 
@@ -31,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             due,
             expires_at: now + Duration::from_hours(5 * 24),
             notice_at: Some(now + Duration::from_hours(4)),
+            priority: Priority::default(),
         });
     }
     let took = begun.elapsed();

@@ -83,6 +83,7 @@ fn delivery_rows(id: MessageId, message: &NewMessage) -> Vec<DeliveryRow> {
                 expires_at: stored_time(message.expires_at),
                 delay_notice_at: message.delay_notice_at.map(stored_time),
                 hold: None,
+                priority: message.mail.parameters.priority.unwrap_or_default(),
                 reverse_path: delivery.reverse_path.clone(),
                 reports: Vec::new(),
                 recipients,

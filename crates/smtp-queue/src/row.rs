@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use bytes::{BufMut, BytesMut};
 use smtp_mail::{Destination, DomainPattern, LocalUser, MessageId, Report};
-use smtp_proto::{ContentFacts, ForwardPath, Mail, Rcpt, ReversePath};
+use smtp_proto::{ContentFacts, ForwardPath, Mail, Priority, Rcpt, ReversePath};
 
 use crate::codec::{DecodeError, Decoder, Encode};
 use crate::schedule::DeliveryId;
@@ -14,6 +14,8 @@ use report::{decode_report, encode_report};
 
 /// The version of rows that this program writes, and the newest that it reads.
 pub(crate) const ROW_VERSION: u8 = 1;
+/// The version of rows of deliveries that have a priority, and the newest that is read; without one they are of the former.
+const DELIVERY_ROW_VERSION: u8 = 2;
 /// No row is longer: sixteen of them must stay well below the length at which sled moves a leaf into a file of its own.
 pub(crate) const ROW_OCTETS_MAX: usize = 4096;
 /// What the recipients of one delivery may take of its row.
@@ -225,6 +227,8 @@ pub(crate) struct DeliveryRow {
     /// When a delay notice is owed; `None`: never, or it has been sent.
     pub(crate) delay_notice_at: Option<SystemTime>,
     pub(crate) hold: Option<Hold>,
+    /// How urgent it is (RFC 6710).
+    pub(crate) priority: Priority,
     pub(crate) reverse_path: Option<ReversePath>,
     /// The last reports, the same ones once.
     pub(crate) reports: Vec<Report>,
@@ -280,7 +284,8 @@ impl DeliveryRow {
     }
 
     pub(crate) fn encode_unchecked(&self, output: &mut BytesMut) {
-        output.put_u8(ROW_VERSION);
+        let version = if self.priority == Priority::default() { ROW_VERSION } else { DELIVERY_ROW_VERSION };
+        output.put_u8(version);
         encode_destination(&self.destination, output);
         output.time(self.due);
         output.integer(u64::from(self.attempts));
@@ -299,13 +304,16 @@ impl DeliveryRow {
         for recipient in &self.recipients {
             recipient.encode(output);
         }
+        if version == DELIVERY_ROW_VERSION {
+            output.put_i8(self.priority.value());
+        }
     }
 
     /// Whether the row with these octets may have a recipient whose domain the pattern names. Only where it goes is read: a queue
     /// that is long is looked through for one domain without reading all of it.
     pub(crate) fn may_go_to(pattern: &DomainPattern, octets: &[u8]) -> bool {
         let mut input = Decoder::new(octets);
-        match input.version(ROW_VERSION).and_then(|_| decode_destination(&mut input)) {
+        match input.version(DELIVERY_ROW_VERSION).and_then(|_| decode_destination(&mut input)) {
             Ok(Destination::Domain(domain)) => pattern.matches(&domain),
             // Many domains may lead into one mailbox; and what cannot be read is found when all of the row is.
             Ok(Destination::Mailbox(_)) | Err(_) => true,
@@ -314,8 +322,8 @@ impl DeliveryRow {
 
     pub(crate) fn decode(id: DeliveryId, octets: &[u8]) -> Result<Self, DecodeError> {
         let mut input = Decoder::new(octets);
-        input.version(ROW_VERSION)?;
-        let row = Self {
+        let version = input.version(DELIVERY_ROW_VERSION)?;
+        let mut row = Self {
             id,
             destination: decode_destination(&mut input)?,
             due: input.time()?,
@@ -324,6 +332,7 @@ impl DeliveryRow {
             expires_at: input.time()?,
             delay_notice_at: input.optional(Decoder::time)?,
             hold: input.optional(decode_hold)?,
+            priority: Priority::default(),
             reverse_path: input.optional(|input| {
                 let mail = Mail::parse(input.framed()?).map_err(|_| DecodeError::Malformed)?;
                 Ok(mail.reverse_path)
@@ -331,6 +340,10 @@ impl DeliveryRow {
             reports: decode_list(&mut input, decode_report)?,
             recipients: decode_list(&mut input, RecipientRow::decode)?,
         };
+        if version >= DELIVERY_ROW_VERSION {
+            let value = i8::from_ne_bytes([input.octet()?]);
+            row.priority = Priority::new(value).ok_or(DecodeError::Malformed)?;
+        }
         input.finish()?;
         Ok(row)
     }

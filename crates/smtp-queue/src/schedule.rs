@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use smtp_mail::Destination;
 
-use self::indices::{IdKey, QueueKey, lane_range, overdue};
+use self::indices::{IdKey, QueueKey, overdue};
 use self::lanes::{Lanes, Rest};
 use self::slab::{Entry, Slab, Slot, State};
 use self::tick::{Tick, TickClock};
@@ -81,6 +81,7 @@ impl Schedule {
             due: self.clock.due(new.due),
             expires: self.clock.limit(new.expires_at),
             notice: self.clock.limit_or_never(new.notice_at),
+            urgency: new.priority.into(),
             state: State::Waiting,
         });
         self.by_id.insert(key, slot);
@@ -113,14 +114,14 @@ impl Schedule {
             .filter_map(|(since, lane)| {
                 let probe = self.lanes.rest(lane) != Rest::Open;
                 let counted = if probe { 1 } else { Self::DUE_COUNTED_MAX };
-                let due = self.queue.range(lane_range(lane, now)).take(counted).count();
+                let due = self.count_due(lane, now, counted);
                 let since = self.clock.time(since)?;
                 Some(ReadyLane { lane: self.lanes.name(lane).clone(), due, since, probe })
             })
             .collect()
     }
 
-    /// Takes out what is due in a lane, at most so many messages: all due deliveries of one message in that lane
+    /// Takes out what is due in a lane, the highest priority first, at most so many messages: all due deliveries of one message in that lane
     /// are one lease. A lane that has rested gives one probe, and no more until [`Schedule::wake_lane`].
     pub fn lease(&mut self, lane: &Lane, now: SystemTime, at_most: usize) -> Vec<Leased> {
         let now = self.advance(now);
@@ -130,7 +131,7 @@ impl Schedule {
         let at_most = self.lanes.leases_allowed(lane, now, at_most);
         let mut leases = Vec::new();
         while leases.len() < at_most {
-            let Some(slot) = self.queue.range(lane_range(lane, now)).next().map(|key| key.slot) else {
+            let Some(slot) = self.most_urgent(lane, now) else {
                 break;
             };
             if self.entries[slot].expires <= now {

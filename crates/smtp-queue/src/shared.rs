@@ -264,6 +264,7 @@ pub(crate) fn schedule_row(schedule: &mut Schedule, row: &DeliveryRow) {
         due,
         expires_at: row.expires_at,
         notice_at: row.delay_notice_at,
+        priority: row.priority,
     });
     if let Some(hold) = &row.hold {
         schedule.hold(row.id, hold.until);

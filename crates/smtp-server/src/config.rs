@@ -26,7 +26,7 @@ use smtp_config::{LoadError, Period, Placed, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
 use smtp_policy::{LocalSenders, Network, Policy};
-use smtp_proto::{Domain, DomainName, HoldInterval};
+use smtp_proto::{Domain, DomainName, HoldInterval, Priority};
 use smtp_queue::retry::RetrySchedule;
 
 use crate::allowance::LoginAllowance;
@@ -173,6 +173,8 @@ pub struct Limits {
     pub future_release: HoldInterval,
     /// How little time a message may have that is to be returned after it, in seconds.
     pub deliver_by_seconds: u32,
+    /// The highest priority that a sender may ask for.
+    pub priority: Priority,
 }
 
 impl Limits {
@@ -362,6 +364,7 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
         alias_recipients: prover.positive("alias_recipients", &limits.alias_recipients),
         future_release: future_release(prover, &limits.future_release),
         deliver_by_seconds: u32::try_from(limits.deliver_by.0.as_secs()).unwrap_or(u32::MAX),
+        priority: priority(prover, &limits.mt_priority),
     }
 }
 
@@ -370,6 +373,14 @@ fn extensions(prover: &mut Prover<'_>, extensions: file::Extensions) -> file::Ex
         prover.error(None, "`binarymime` needs `chunking`: binary content comes by BDAT only (RFC 3030 §3)");
     }
     extensions
+}
+
+fn priority(prover: &mut Prover<'_>, highest: &Placed<u32>) -> Priority {
+    let priority = i8::try_from(**highest).ok().and_then(Priority::new);
+    if priority.is_none() {
+        prover.error(highest.place(), "`mt_priority` must be at most 9");
+    }
+    priority.unwrap_or_default()
 }
 
 /// Told in whole seconds (RFC 4865 §3).

@@ -23,6 +23,8 @@ pub struct Extensions {
     pub futurerelease: bool,
     /// DELIVERBY (RFC 2852).
     pub deliverby: bool,
+    /// MT-PRIORITY (RFC 6710).
+    pub mtpriority: bool,
 }
 
 impl Default for Extensions {
@@ -36,6 +38,7 @@ impl Default for Extensions {
             requiretls: true,
             futurerelease: true,
             deliverby: true,
+            mtpriority: true,
         }
     }
 }

@@ -61,4 +61,11 @@ pub(super) const KEYS: &[Key] = &[
         example: "false",
         text: "Offer DELIVERBY (RFC 2852) on `submission` listeners: a message that has not left in the time that its sender gives comes back with 5.4.7, or its sender is told.",
     },
+    Key {
+        path: "extensions.mtpriority",
+        value: "`true`, `false`",
+        fallback: Value("true"),
+        example: "false",
+        text: "Offer MT-PRIORITY (RFC 6710) on `submission` listeners: of what is due for a next hop the higher priority goes first, at most `limits.mt_priority`. Programs of this machine may lower it, and not raise it above 0.",
+    },
 ];

@@ -276,6 +276,13 @@ pub(super) const KEYS: &[Key] = &[
         text: "The shortest time that a sender may give for delivery where the message is to be returned after it (DELIVERBY, mode R). `\"0s\"`: any.",
     },
     Key {
+        path: "limits.mt_priority",
+        value: "0 to 9",
+        fallback: Value("9"),
+        example: "4",
+        text: "The highest priority that a sender may ask for (MT-PRIORITY); a higher one is lowered to it, and the reply says so.",
+    },
+    Key {
         path: "delivery.sessions_per_next_hop",
         value: "number of sessions",
         fallback: Value("20"),

@@ -402,6 +402,15 @@ fn the_times_that_a_sender_has_set_come_back() {
     assert!(status.contains("\r\nFuture-Release-Request: for;60\r\n"), "{status}");
 }
 
+/// RFC 6710 §4.6.
+#[test]
+fn a_report_is_as_urgent_as_what_it_is_about() {
+    let mut sample = Sample::new();
+    assert_eq!(sample.compose().mail.parameters.priority, None);
+    sample.parameters.priority = smtp_proto::Priority::new(7);
+    assert_eq!(sample.compose().mail.parameters.priority, smtp_proto::Priority::new(7));
+}
+
 fn status_of(sample: &Sample) -> String {
     parts(&sample.compose()).swap_remove(1).1
 }

@@ -27,6 +27,7 @@ fn received(hello: &Hello) -> Received<'_> {
         smtputf8: false,
         authenticated: false,
         tls: None,
+        priority: None,
         id: "0123456789ABC".parse().unwrap(),
         recipient: None,
         at: SystemTime::UNIX_EPOCH + Duration::from_hours(482_136),
@@ -197,4 +198,13 @@ proptest! {
         prop_assert_eq!(block.find("Received").map(Field::as_bytes), Some(&field[..]));
         prop_assert!(field.split(|octet| *octet == b'\n').all(|line| line.len() <= 998));
     }
+}
+
+/// RFC 6710 §7: `Pri = CFWS "PRIORITY" FWS priority-value`
+#[test]
+fn a_priority_is_named() {
+    let hello = hello(HelloKind::Helo, "client.example");
+    let named = text(&Received { priority: Priority::new(-3), ..received(&hello) });
+    assert!(named.contains("\r\n\tPRIORITY -3;\r\n"), "{named}");
+    assert!(!text(&received(&hello)).contains("PRIORITY"));
 }

@@ -40,6 +40,28 @@ fn prepared(recipients: Vec<NewRecipient>, reverse_path: Option<ReversePath>) ->
     prepare(MessageId::from_raw(1), message, PreparedBody::Memory("x".into())).unwrap()
 }
 
+/// What has no priority is written as it was before there were any, and read so; the priority stands behind all else.
+#[test]
+fn a_row_with_a_priority_is_of_a_version_of_its_own() {
+    let recipient = NewRecipient { rcpt: Rcpt::new(ForwardPath::Mailbox(mailbox(1, 20))), original: None };
+    let plain = DeliveryRow::clone(&prepared(vec![recipient], None).deliveries[0]);
+    let encoded = |row: &DeliveryRow| {
+        let mut octets = BytesMut::new();
+        row.encode(&mut octets);
+        octets.to_vec()
+    };
+    let former = encoded(&plain);
+    assert_eq!((former[0], DeliveryRow::decode(plain.id, &former).unwrap()), (1, plain.clone()));
+    for value in [-9, -1, 9] {
+        let urgent = DeliveryRow { priority: smtp_proto::Priority::new(value).unwrap(), ..plain.clone() };
+        let octets = encoded(&urgent);
+        assert_eq!((octets[0], octets.len()), (2, former.len() + 1));
+        assert_eq!(DeliveryRow::decode(plain.id, &octets).unwrap(), urgent);
+        assert!(DeliveryRow::may_go_to(&plain.destination.domain().unwrap().to_string().parse().unwrap(), &octets));
+        assert!(DeliveryRow::decode(plain.id, &[&octets[..octets.len() - 1], &[10]].concat()).is_err());
+    }
+}
+
 #[test]
 fn a_row_is_passed_over_only_where_it_goes_to_another_domain() {
     let recipient = NewRecipient { rcpt: Rcpt::new(ForwardPath::Mailbox(mailbox(1, 20))), original: None };

@@ -1,13 +1,12 @@
 //! What the operations of the schedule are made of: its indices kept true to the state of each delivery.
 
 use std::num::NonZeroU32;
-use std::ops::RangeInclusive;
 use std::time::SystemTime;
 
 use smtp_mail::MessageId;
 
 use super::lanes::{LaneIndex, Place};
-use super::slab::{Entry, Slot, State};
+use super::slab::{Entry, Slot, State, Urgency};
 use super::tick::Tick;
 use super::{DeliveryId, LeaseNumber, Leased, Overdue, Schedule};
 
@@ -28,6 +27,7 @@ impl From<DeliveryId> for IdKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct QueueKey {
     pub(super) lane: LaneIndex,
+    pub(super) urgency: Urgency,
     pub(super) due: Tick,
     pub(super) slot: Slot,
 }
@@ -148,7 +148,7 @@ impl Schedule {
 
     pub(super) fn queue_key(&self, slot: Slot) -> QueueKey {
         let entry = &self.entries[slot];
-        QueueKey { lane: self.lanes.lane_of(entry.place), due: entry.due, slot }
+        QueueKey { lane: self.lanes.lane_of(entry.place), urgency: entry.urgency, due: entry.due, slot }
     }
 
     pub(super) fn requeue_place(&mut self, place: Option<Place>) {
@@ -184,14 +184,31 @@ impl Schedule {
     }
 
     pub(super) fn refresh(&mut self, lane: LaneIndex) {
-        let first_due = self.queue.range(lane_range(lane, Tick::NEVER)).next().map(|key| key.due);
+        let first_due = self.firsts(lane).map(|key| key.due).min();
         self.lanes.set_first_due(lane, first_due);
     }
-}
 
-pub(super) fn lane_range(lane: LaneIndex, until: Tick) -> RangeInclusive<QueueKey> {
-    let key = |due, slot| QueueKey { lane, due, slot: Slot(slot) };
-    key(Tick::ZERO, 0)..=key(until, u32::MAX)
+    /// The first to be due of each priority that there is in a lane, the highest priority first.
+    pub(super) fn firsts(&self, lane: LaneIndex) -> impl Iterator<Item = QueueKey> {
+        let mut from = Some(Urgency::FIRST);
+        std::iter::from_fn(move || {
+            let start = QueueKey { lane, urgency: from?, due: Tick::ZERO, slot: Slot(0) };
+            let key = *self.queue.range(start..).next().filter(|key| key.lane == lane)?;
+            from = key.urgency.next();
+            Some(key)
+        })
+    }
+
+    /// What is due in a lane and goes first: of the highest priority, and of that the longest due.
+    pub(super) fn most_urgent(&self, lane: LaneIndex, now: Tick) -> Option<Slot> {
+        self.firsts(lane).find(|key| key.due <= now).map(|key| key.slot)
+    }
+
+    /// How many are due in a lane, counted so far.
+    pub(super) fn count_due(&self, lane: LaneIndex, now: Tick, at_most: usize) -> usize {
+        let of = |first: QueueKey| self.queue.range(first..=QueueKey { due: now, slot: Slot(u32::MAX), ..first });
+        self.firsts(lane).filter(|first| first.due <= now).flat_map(of).take(at_most).count()
+    }
 }
 
 pub(super) fn overdue(entry: &Entry, now: Tick) -> Option<Overdue> {

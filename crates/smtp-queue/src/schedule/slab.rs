@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::ops::{Index, IndexMut};
 
 use smtp_mail::MessageId;
+use smtp_proto::Priority;
 
 use super::lanes::Place;
 use super::tick::Tick;
@@ -11,6 +12,26 @@ use super::tick::Tick;
 /// Where a delivery lies in the [`Slab`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Slot(pub(super) u32);
+
+/// A priority, turned round: what is more urgent is less, and so comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Urgency(u8);
+
+impl Urgency {
+    pub(super) const FIRST: Self = Self(0);
+    pub(super) const LAST: Self = Self(18);
+
+    /// What is a step less urgent; `None` behind the last.
+    pub(super) fn next(self) -> Option<Self> {
+        (self < Self::LAST).then_some(Self(self.0 + 1))
+    }
+}
+
+impl From<Priority> for Urgency {
+    fn from(priority: Priority) -> Self {
+        Self((9 - priority.value()).unsigned_abs())
+    }
+}
 
 /// One delivery: 40 octets.
 #[derive(Debug, Clone)]
@@ -22,6 +43,7 @@ pub(super) struct Entry {
     pub(super) expires: Tick,
     /// When a delay notice is owed; never once it has been sent.
     pub(super) notice: Tick,
+    pub(super) urgency: Urgency,
     pub(super) state: State,
 }
 

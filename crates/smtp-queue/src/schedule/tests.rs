@@ -2,6 +2,7 @@
 
 use super::*;
 use smtp_mail::{DomainPattern, LocalUser, MessageId};
+use smtp_proto::Priority;
 use std::time::Duration;
 
 mod model;
@@ -32,7 +33,14 @@ fn by_domain() -> Schedule {
 }
 
 fn insert(schedule: &mut Schedule, id: DeliveryId, destination: &Destination, due: u64) {
-    let new = NewEntry { id, destination, due: at(due), expires_at: at(1_000), notice_at: None };
+    let new = NewEntry {
+        id,
+        destination,
+        due: at(due),
+        expires_at: at(1_000),
+        notice_at: None,
+        priority: Priority::default(),
+    };
     assert!(schedule.insert(&new));
 }
 
@@ -79,6 +87,31 @@ fn the_longest_due_goes_first() {
     assert_eq!((schedule.due(at(4)), schedule.due(at(20)), schedule.due(at(100))), (0, 3, 4));
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [2, 3]);
     assert_eq!(messages(&schedule.lease(&lane("a.example"), at(100), 2)), [1]);
+}
+
+/// RFC 6710 §5.1: what is not due yet keeps nobody, however urgent, and all of a priority go in their turn.
+#[test]
+fn of_what_is_due_the_higher_priority_goes_first() {
+    let mut schedule = by_domain();
+    let destination = to_domain("a.example");
+    for (message, priority, due) in [(1, 0, 0), (2, -9, 0), (3, 9, 50), (4, 4, 20), (5, 4, 10), (6, 9, 200)] {
+        let priority = Priority::new(priority).unwrap();
+        let new = NewEntry {
+            id: id(message, 1),
+            destination: &destination,
+            due: at(due),
+            expires_at: at(1_000),
+            notice_at: None,
+            priority,
+        };
+        assert!(schedule.insert(&new));
+    }
+    let due = |schedule: &mut Schedule, now| schedule.ready(at(now), 1).first().map(|ready| ready.due);
+    assert_eq!((due(&mut schedule, 5), due(&mut schedule, 60)), (Some(2), Some(5)));
+    assert_eq!(messages(&schedule.lease(&lane("a.example"), at(5), 1)), [1]);
+    assert_eq!(messages(&schedule.lease(&lane("a.example"), at(60), 10)), [3, 5, 4, 2]);
+    assert_eq!(schedule.next_due(at(60)), Some(at(200)));
+    assert_eq!(messages(&schedule.lease(&lane("a.example"), at(200), 10)), [6]);
 }
 
 #[test]
@@ -196,7 +229,14 @@ fn what_expires_is_never_tried_again() {
     for number in 1..=3 {
         let notice_at = (number == 2).then(|| at(50));
         let expires_at = at(if number == 3 { 200 } else { 100 });
-        let new = NewEntry { id: id(1, number), destination: &destination, due: at(0), expires_at, notice_at };
+        let new = NewEntry {
+            id: id(1, number),
+            destination: &destination,
+            due: at(0),
+            expires_at,
+            notice_at,
+            priority: Priority::default(),
+        };
         schedule.insert(&new);
     }
     schedule.rest_lane(&lane("a.example"), at(10_000));
@@ -300,7 +340,14 @@ fn what_is_not_there_is_not_changed() {
     assert!(schedule.standing(id(1, 1)).is_none() && schedule.next_due(at(0)).is_none());
     insert(&mut schedule, id(1, 1), &to_mailbox(), 0);
     let destination = to_mailbox();
-    let again = NewEntry { id: id(1, 1), destination: &destination, due: at(9), expires_at: at(9), notice_at: None };
+    let again = NewEntry {
+        id: id(1, 1),
+        destination: &destination,
+        due: at(9),
+        expires_at: at(9),
+        notice_at: None,
+        priority: Priority::default(),
+    };
     assert!(!schedule.insert(&again));
     assert!(!schedule.release(id(1, 1)), "it is not held");
     assert_eq!(schedule.next_due(at(0)), Some(at(0)));

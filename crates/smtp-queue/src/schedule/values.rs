@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::SystemTime;
 
 use smtp_mail::{Destination, MessageId};
-use smtp_proto::Domain;
+use smtp_proto::{Domain, Priority};
 
 use crate::lane::Lane;
 
@@ -30,6 +30,8 @@ pub struct NewEntry<'a> {
     pub expires_at: SystemTime,
     /// When its sender is to be told that it is late; `None` if that is not wanted, or done.
     pub notice_at: Option<SystemTime>,
+    /// Of what is due in a lane, the higher goes first (RFC 6710 §5.1).
+    pub priority: Priority,
 }
 
 /// The number of one lease, to tell a late result from a fresh one. Numbers come again only after 2^32 leases.

@@ -559,6 +559,14 @@ fn numbers_have_their_bounds() {
     assert_eq!(limit("alias_depth = 101"), "c.toml:9:15: `alias_depth` must be at most 100");
 }
 
+#[test]
+fn the_highest_priority_is_one_that_there_is() {
+    let folder = Folder::new();
+    let message = folder.problem(&good_and("[limits]\nmt_priority = 10"));
+    assert_eq!(message, "c.toml:9:15: `mt_priority` must be at most 9");
+    assert_eq!(folder.good(&good_and("[limits]\nmt_priority = 0")).limits.priority.value(), 0);
+}
+
 /// RFC 4865 §3: whole seconds, and not beyond what the schedule reaches.
 #[test]
 fn mail_is_held_for_a_second_to_a_year() {

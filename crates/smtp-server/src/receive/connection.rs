@@ -302,8 +302,9 @@ impl Receiver {
     fn mail(&mut self, begun: Result<Transaction, Refused>) -> Result<(), NotAwaited> {
         match begun {
             Ok(transaction) => {
+                let reply = transaction.taken();
                 self.transaction = Some(Box::new(transaction));
-                self.reply(Verb::Mail, Stage::Mail, replies::SENDER_OK, Paths::default())
+                self.reply(Verb::Mail, Stage::Mail, reply, Paths::default())
             }
             Err(Refused { reply, reverse_path }) => {
                 self.reply(Verb::Mail, Stage::Mail, reply, Paths::of_sender(&reverse_path))

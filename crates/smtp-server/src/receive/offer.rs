@@ -42,6 +42,7 @@ pub(super) fn extensions(config: &Config, client: Client, now: SystemTime) -> Ex
         require_tls: switches.requiretls && client.secured,
         limits: if switches.limits { limits } else { ReceiverLimits::default() },
         future_release: (submits && switches.futurerelease).then(|| future_release(config, now)).flatten(),
+        mt_priority: submits && switches.mtpriority,
         deliver_by: (submits && switches.deliverby).then(|| deliver_by(config)),
         ..Extensions::default()
     }

@@ -1,7 +1,7 @@
 //! The replies that the receive loop gives; those that need no decision are the engine's.
 
 use smtp_mail::MessageId;
-use smtp_proto::{EnhancedStatus, Reply, ReplyCode};
+use smtp_proto::{EnhancedStatus, Priority, Reply, ReplyCode};
 
 const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> Reply {
     Reply::new(code, EnhancedStatus::new(status.0, status.1, status.2), text)
@@ -60,6 +60,13 @@ pub(super) const HELD_TOO_LONG: Reply =
 /// The time of BY was over before all of the message was here (RFC 2852 §3).
 pub(super) const TIME_OVER: Reply =
     reply(ReplyCode::TRANSACTION_FAILED, (5, 4, 7), "The time for delivery was over before the message was here");
+
+/// MAIL is taken, and the priority is lower than was asked for: the new one and a blank come first in the text (RFC 6710 §4.1).
+pub(super) fn priority_lowered(priority: Priority) -> Reply {
+    const LOWERED: Reply = reply(ReplyCode::OK, (2, 3, 6), "The priority was lowered");
+    let text = format!("{priority} is the new priority of the message: you may ask for no higher one here");
+    LOWERED.with_text(text).expect("a number and words of ours can be told")
+}
 
 /// The message is durable.
 pub(super) fn queued(id: MessageId) -> Reply {

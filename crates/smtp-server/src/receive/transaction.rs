@@ -10,7 +10,9 @@ use smtp_mail::trace::{self, Received};
 use smtp_mail::{MessageId, submission, terms};
 use smtp_policy::recipients::Target;
 use smtp_policy::{Facts, LoginState};
-use smtp_proto::{ContentFacts, ForwardPath, Hello, Mail, Mailbox, Rcpt, Reply, ReversePath, TlsFacts};
+use smtp_proto::{
+    ContentFacts, ForwardPath, Hello, Mail, MailParameters, Mailbox, Priority, Rcpt, Reply, ReversePath, TlsFacts,
+};
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
 use super::auth::LoggedIn;
@@ -36,6 +38,8 @@ pub(super) struct Transaction {
     submitter: Option<Submitter>,
     allowance: Option<Allowance>,
     mail: Mail,
+    /// The priority of the message, where it is lower than was asked for.
+    lowered: Option<Priority>,
     /// When MAIL came.
     begun_at: SystemTime,
     draft: Draft,
@@ -62,6 +66,15 @@ impl Sender<'_> {
             return Err(replies::NOT_YOUR_ADDRESS.with_text(text).unwrap_or(replies::NOT_YOUR_ADDRESS));
         }
         self.submitter.map_or(Ok(()), |submitter| submitter.permit(config, path))
+    }
+
+    /// Lowers the priority to what this one may ask for: who has logged in, or is of a client network, has what the configuration permits;
+    /// others nothing above 0 (RFC 6710 §4.1). The new one, where it was lowered.
+    fn lower(&self, config: &Config, parameters: &mut MailParameters) -> Option<Priority> {
+        let highest = if self.submitter.is_some() { Priority::default() } else { config.limits.priority };
+        let asked = parameters.priority.filter(|asked| *asked > highest)?;
+        parameters.priority = Some(asked.min(highest));
+        parameters.priority
     }
 
     /// How much this one may send, where that is limited.
@@ -94,8 +107,9 @@ impl Transaction {
         config: Arc<Config>,
         endpoint: &Endpoint,
         sender: Sender<'_>,
-        mail: Mail,
+        mut mail: Mail,
     ) -> Result<Self, Refused> {
+        let lowered = sender.lower(&config, &mut mail.parameters);
         let facts = match sender.peer.address() {
             Some(client) => Facts::new(policy_service(endpoint.service), client).with_login(sender.login_state),
             None => Facts::of_local_user(),
@@ -120,6 +134,7 @@ impl Transaction {
                     submitter: sender.submitter.cloned(),
                     allowance,
                     mail,
+                    lowered,
                     begun_at,
                     draft,
                     header,
@@ -128,6 +143,11 @@ impl Transaction {
             }
             Err(reply) => Err(Refused { reply, reverse_path: mail.reverse_path }),
         }
+    }
+
+    /// What is answered to MAIL.
+    pub(super) fn taken(&self) -> Reply {
+        self.lowered.map_or(replies::SENDER_OK, replies::priority_lowered)
     }
 
     /// The sender, for the log.
@@ -265,6 +285,7 @@ impl Transaction {
             smtputf8: self.mail.parameters.smtputf8,
             authenticated: self.login.is_some(),
             tls: incoming.tls.as_ref(),
+            priority: self.mail.parameters.priority,
             id,
             recipient: self.recipients.only().filter(|path| path.is_ascii() || incoming.facts.eight_bit_header),
             at: received_at,

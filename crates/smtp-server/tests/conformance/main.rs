@@ -228,6 +228,23 @@ async fn release_and_deadline() {
     hold_at(Service::Submission, include_str!("cases/times.txt"), AUTH).await;
 }
 
+/// RFC 6710, for those who submit.
+#[tokio::test]
+async fn priority() {
+    hold_at(Service::Submission, include_str!("cases/priority.txt"), AUTH).await;
+    let mut house = House::start("").await;
+    let mx = house.connect().await.ask("EHLO client.example").await;
+    assert!(!mx.contains("MT-PRIORITY"), "{mx}");
+    for (more, offered) in [("", true), ("[extensions]\nmtpriority = false\n", false)] {
+        house.configure(more);
+        house.reload().await;
+        let stream = TcpStream::connect(house.address(Service::Submission, false)).await.unwrap();
+        let reply = greeted(Box::new(stream)).await.ask("EHLO client.example").await;
+        assert_eq!(reply.lines().any(|line| &line[4..] == "MT-PRIORITY"), offered, "{reply}");
+    }
+    house.stop().await;
+}
+
 /// RFC 4865 §4.2: offered for submission alone, with the limits that the configuration has.
 #[tokio::test]
 async fn release_and_deadline_are_offered_for_submission_alone() {

@@ -21,6 +21,7 @@ mod in_flight;
 mod log_in;
 mod maildir;
 mod operators;
+mod priority;
 mod relay;
 mod reports;
 mod require_tls;

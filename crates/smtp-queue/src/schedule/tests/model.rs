@@ -282,7 +282,8 @@ impl Pair {
 
     fn insert(&mut self, id: DeliveryId, destination: &Destination, due: u64, expires: u64, notice: Option<u64>) {
         let (due, expires_at, notice_at) = (self.later(due), self.later(expires), notice.map(|at| self.later(at)));
-        let inserted = self.real.insert(&NewEntry { id, destination, due, expires_at, notice_at });
+        let inserted =
+            self.real.insert(&NewEntry { id, destination, due, expires_at, notice_at, priority: Priority::default() });
         assert_eq!(inserted, !self.model.entries.contains_key(&id));
         if inserted {
             self.model.known.extend(destination.domain().cloned());

@@ -68,7 +68,14 @@ impl World {
             let expires_at = self.now + Duration::from_secs(EXPIRES_AFTER);
             let notice_at = self.rng.bool().then(|| self.now + Duration::from_secs(4 * HOUR));
             let id = id(message, number);
-            let new = NewEntry { id, destination: &destination, due: self.now, expires_at, notice_at };
+            let new = NewEntry {
+                id,
+                destination: &destination,
+                due: self.now,
+                expires_at,
+                notice_at,
+                priority: Priority::default(),
+            };
             assert!(self.schedule.insert(&new));
             self.expires.insert(id, expires_at);
         }
@@ -223,7 +230,14 @@ fn a_dead_lane_costs_one_probe_a_step_and_delays_no_other() {
     let (dead, dead_lane) = (to_domain("dead.example"), lane("dead.example"));
     for message in 1..=DEAD {
         let expires_at = at(EXPIRES_AFTER);
-        let new = NewEntry { id: id(message, 0), destination: &dead, due: start(), expires_at, notice_at: None };
+        let new = NewEntry {
+            id: id(message, 0),
+            destination: &dead,
+            due: start(),
+            expires_at,
+            notice_at: None,
+            priority: Priority::default(),
+        };
         schedule.insert(&new);
     }
     let steps = 24 * 6;
@@ -240,6 +254,7 @@ fn a_dead_lane_costs_one_probe_a_step_and_delays_no_other() {
                 due: now,
                 expires_at,
                 notice_at: None,
+                priority: Priority::default(),
             };
             schedule.insert(&new);
         }
