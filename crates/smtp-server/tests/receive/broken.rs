@@ -8,6 +8,7 @@ use smtp_server::metrics::Service;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::auth::{submission, users};
 use crate::client::{connect_from, hello, starttls};
 use crate::house::{House, until};
 use crate::lines::Lines;
@@ -20,17 +21,19 @@ enum Stage {
     InHandshake,
     BehindStartTls,
     UnderTls,
+    InAuth,
     InTransaction,
     InMailData,
 }
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     Stage::BeforeGreeting,
     Stage::Greeted,
     Stage::BeforeHandshake,
     Stage::InHandshake,
     Stage::BehindStartTls,
     Stage::UnderTls,
+    Stage::InAuth,
     Stage::InTransaction,
     Stage::InMailData,
 ];
@@ -54,6 +57,12 @@ async fn at(house: &House, stage: Stage) -> TcpStream {
             dialogue.stream
         }
         Stage::UnderTls => starttls(house, hello(house).await).await.stream.into_inner().0,
+        Stage::InAuth => {
+            let (mut dialogue, _) = submission(house).await;
+            assert!(dialogue.ask("AUTH LOGIN YWxpY2U=").await.starts_with("334 "));
+            dialogue.write(b"d29uZGVyb").await;
+            dialogue.stream.into_inner().0
+        }
         Stage::InTransaction | Stage::InMailData => {
             let mut dialogue = hello(house).await;
             dialogue.ask("MAIL FROM:<a@example.net>").await;
@@ -89,6 +98,8 @@ async fn all_closed(house: &mut House) {
 async fn c31_sessions_that_break_off_leave_nothing_behind() {
     let lines = Lines::capture();
     let mut house = House::start("").await;
+    house.write("users.toml", &users(false));
+    house.reload().await;
     let mut before = BTreeSet::new();
     for round in 0..10 {
         for stage in STAGES {

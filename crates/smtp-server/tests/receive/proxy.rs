@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use smtp_server::metrics::{AttemptResult, Service};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
+use crate::auth::{plain, users};
 use crate::client::{connect_from, hello_on, secure, starttls};
 use crate::house::{Dialogue, House, until};
 use crate::lines::Lines;
@@ -241,6 +243,41 @@ async fn c30_a_limit_meets_the_client_and_not_those_beside_him() {
         until("none is left", || control.metrics().sessions_open() == 0).await;
     }
     house.stop().await;
+}
+
+/// C30: log-ins that fail are those of the client of the header, wherever in the /64 it is, and not of all behind the proxy.
+#[tokio::test]
+async fn c30_who_guesses_behind_a_proxy_locks_out_nobody_else() {
+    let lines = Lines::capture();
+    let mut house = House::start(&behind("[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 50\n")).await;
+    house.write("users.toml", &users(false));
+    house.reload().await;
+    for guess in 0..50 {
+        let mut guesser = people(&mut house, &format!("2001:db8::{guess:x}")).await;
+        let reply = guesser.ask(&plain("\0alice\0guess")).await;
+        assert!(reply.starts_with("535 5.7.8 "), "{guess}: {reply}");
+        guesser.ask("QUIT").await;
+    }
+    let mut guesser = people(&mut house, "2001:db8::ffff").await;
+    assert!(guesser.ask(&plain("\0alice\0wonderland")).await.starts_with("454 4.7.0 "));
+    let failed = lines.of("authentication_failed");
+    let last = failed.last().unwrap();
+    assert_eq!((&last["reason"], &last["proxy"]), (&"too many failures from 2001:db8::".into(), &PROXY.into()));
+    for other in ["2001:db8:0:1::1", "192.0.2.1"] {
+        let mut session = people(&mut house, other).await;
+        let reply = session.ask(&plain("\0alice\0wonderland")).await;
+        assert!(reply.starts_with("235 "), "{other}: {reply}");
+    }
+    drop(guesser);
+    house.stop().await;
+}
+
+/// A session of that client with the listener for people, under TLS, with EHLO said.
+async fn people(house: &mut House, client: &str) -> Dialogue<TlsStream<TcpStream>> {
+    let clear = proxied(house, SUBMISSIONS, &v1(client)).await;
+    let mut session = Dialogue::new(secure(house, clear.stream).await).greeted().await;
+    assert!(session.ask("EHLO laptop.example").await.contains("AUTH PLAIN LOGIN"));
+    session
 }
 
 /// C31: connections that are cut off in the header, or behind it, leave no session behind.
