@@ -18,7 +18,7 @@ pub struct TlsFacts {
     /// Whether the peer's certificate was verified: a server's for its name, a client's to an authority that is trusted
     /// with clients.
     pub verified: bool,
-    /// The certificate that the peer has shown, verified or not.
+    /// The certificate that a client has shown to us. What a server shows is not kept: it is judged in the handshake.
     pub peer_certificate: Option<Box<PeerCertificate>>,
     /// What ties an authentication to this connection.
     pub channel_bindings: ChannelBindings,
