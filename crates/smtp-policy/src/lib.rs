@@ -16,6 +16,7 @@ mod facts;
 pub mod guard;
 mod network;
 mod policy;
+mod queries;
 pub mod rate;
 pub mod recipients;
 pub mod relay;

@@ -65,7 +65,7 @@ impl Policy {
 
     /// MAIL: submission is for those who have logged in, the client networks and the users of this machine (RFC 6409 §4.3).
     pub fn mail(&self, facts: &Facts) -> Verdict {
-        let is_stranger = facts.client.is_some_and(|client| !self.relay.trusts(client)) && !facts.is_logged_in();
+        let is_stranger = !self.may_ask(facts);
         match facts.service {
             Service::Submission if is_stranger && facts.login == LoginState::Missing => Verdict::Refuse(LOG_IN_FIRST),
             Service::Submission if is_stranger => Verdict::Refuse(NOT_A_CLIENT),
@@ -79,10 +79,8 @@ impl Policy {
         let resolution = self.local.as_ref().map_or(Resolution::NotLocal, |local| local.resolve(path));
         match resolution {
             Resolution::Targets(expansion) => Verdict::Accept(expansion),
-            Resolution::Unknown => Verdict::Refuse(naming(UNKNOWN, path)),
-            Resolution::Loop => Verdict::Refuse(naming(ALIAS_LOOP, path)),
-            Resolution::TooMany => Verdict::Refuse(naming(ALIAS_TOO_MANY, path)),
             Resolution::NotLocal => self.remote(facts, path),
+            other => Verdict::Refuse(refusal(&other, path)),
         }
     }
 
@@ -110,6 +108,16 @@ impl Policy {
             }
         }
     }
+}
+
+/// Why nothing goes to a local address that has no targets.
+pub(crate) fn refusal(resolution: &Resolution, path: &ForwardPath) -> Reply {
+    let reply = match resolution {
+        Resolution::Loop => ALIAS_LOOP,
+        Resolution::TooMany => ALIAS_TOO_MANY,
+        Resolution::Unknown | Resolution::NotLocal | Resolution::Targets(_) => UNKNOWN,
+    };
+    naming(reply, path)
 }
 
 fn relay_denied(path: &ForwardPath, client: IpAddr) -> Reply {

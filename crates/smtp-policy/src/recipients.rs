@@ -233,6 +233,37 @@ impl LocalRecipients {
         }
     }
 
+    /// An address of each user among these: the user's name at `home`, else the first one in the order of the alphabet.
+    pub(crate) fn addresses_of<'a>(&self, targets: &'a [Target], home: &Domain) -> HashMap<&'a LocalUser, Mailbox> {
+        let users = targets.iter().filter_map(|target| match target {
+            Target::User(user) => Some((user, user)),
+            Target::Mailbox(_) => None,
+        });
+        let users: HashMap<&LocalUser, &'a LocalUser> = users.collect();
+        let mut found: HashMap<&'a LocalUser, Mailbox> = HashMap::new();
+        let mut note = |key: &Key, user: &LocalUser, domain: &Domain| {
+            let Some(user) = users.get(user) else { return };
+            let Ok(local_part) = LocalPart::from_unquoted(key.as_str()) else { return };
+            let Ok(mailbox) = Mailbox::new(local_part, domain.clone()) else { return };
+            let before = |one: &Mailbox| (one.domain() != home, one.to_string());
+            if found.get(user).is_none_or(|other| before(&mailbox) < before(other)) {
+                found.insert(user, mailbox);
+            }
+        };
+        let own = if self.is_local(home) { Some(home) } else { self.domains().min_by_key(ToString::to_string) };
+        for (key, user) in &self.everywhere {
+            if let Some(own) = own {
+                note(key, user, own);
+            }
+        }
+        for (domain, addresses) in &self.domains {
+            for (key, user) in addresses {
+                note(key, user, domain);
+            }
+        }
+        found
+    }
+
     /// Who a target of the configuration is: that of `[local] postmaster` or `catch_all`, or of an alias.
     pub fn resolve_target(&self, target: &AliasTarget) -> Resolution {
         expand::target(self, target)

@@ -44,6 +44,8 @@ impl ReplyCode {
     pub const WILL_FORWARD: Self = Self(251);
     /// 252: the user cannot be verified, but the message is taken.
     pub const CANNOT_VERIFY: Self = Self(252);
+    /// 253: what waits for a node is started (RFC 1985 §5.1).
+    pub const PENDING_STARTED: Self = Self(253);
     /// 354: the mail data may come.
     pub const START_MAIL_INPUT: Self = Self(354);
     /// 421: the service is not available, the channel is being closed.
@@ -58,6 +60,10 @@ impl ReplyCode {
     pub const TLS_NOT_AVAILABLE: Self = Self(454);
     /// 455: the parameters cannot be accommodated for now.
     pub const CANNOT_ACCOMMODATE: Self = Self(455);
+    /// 458: what waits for a node cannot be started (RFC 1985 §5.1).
+    pub const NODE_UNAVAILABLE: Self = Self(458);
+    /// 459: a node may not be asked for (RFC 1985 §5.1).
+    pub const NODE_NOT_ALLOWED: Self = Self(459);
     /// 500: syntax error, or command not recognized.
     pub const UNRECOGNIZED: Self = Self(500);
     /// 501: syntax error in parameters or arguments.

@@ -26,7 +26,7 @@ use smtp_config::{LoadError, Period, Placed, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
 use smtp_policy::{LocalSenders, Network, Policy};
-use smtp_proto::{Domain, DomainName, HoldInterval, Priority};
+use smtp_proto::{Domain, DomainName, EnhancedStatus, HoldInterval, Priority, Reply, ReplyCode};
 use smtp_queue::retry::RetrySchedule;
 
 use crate::allowance::LoginAllowance;
@@ -76,6 +76,8 @@ pub struct Config {
     pub guards: Guards,
     /// What is offered to clients.
     pub extensions: file::Extensions,
+    /// What HELP is answered with; none: with the commands.
+    pub help: Option<Reply>,
     /// How much is delivered at once.
     pub delivery: Delivery,
     /// How long is waited.
@@ -279,7 +281,8 @@ impl Config {
         let delivery = delivery(&mut prover, &file.delivery);
         let timeouts = timeouts(&mut prover, &file.timeouts);
         let admin = admin(&mut prover, &file.admin);
-        let extensions = extensions(&mut prover, file.extensions);
+        let extensions = extensions(&mut prover, &file.extensions);
+        let help = file.extensions.help.as_ref().and_then(|help| help_reply(&mut prover, help));
         let submit = hostname.as_ref().and_then(|hostname| submit::submit(&mut prover, file, hostname));
         let guards = guards::guards(&mut prover, &file.guards);
         let warnings = prover.finish()?;
@@ -304,6 +307,7 @@ impl Config {
             limits,
             guards,
             extensions,
+            help,
             delivery,
             timeouts,
             admin,
@@ -368,11 +372,17 @@ fn limits(prover: &mut Prover<'_>, limits: &file::Limits) -> Limits {
     }
 }
 
-fn extensions(prover: &mut Prover<'_>, extensions: file::Extensions) -> file::Extensions {
+fn extensions(prover: &mut Prover<'_>, extensions: &file::Extensions) -> file::Extensions {
     if extensions.binarymime && !extensions.chunking {
         prover.error(None, "`binarymime` needs `chunking`: binary content comes by BDAT only (RFC 3030 §3)");
     }
-    extensions
+    extensions.clone()
+}
+
+fn help_reply(prover: &mut Prover<'_>, text: &Placed<String>) -> Option<Reply> {
+    const HELP: Reply = Reply::new(ReplyCode::HELP, EnhancedStatus::new(2, 0, 0), "");
+    let reply = HELP.with_text((**text).clone());
+    reply.map_err(|_| prover.error(text.place(), "`help` is sent to everybody: write it in printable ASCII")).ok()
 }
 
 fn priority(prover: &mut Prover<'_>, highest: &Placed<u32>) -> Priority {

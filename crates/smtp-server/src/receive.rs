@@ -10,6 +10,7 @@ mod connection;
 mod guards;
 mod handshake;
 mod offer;
+mod queries;
 mod replies;
 mod times;
 mod transaction;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
 use smtp_policy::Network;
-use smtp_proto::server::{Protocol, ServerConfig, ServerTimeouts};
+use smtp_proto::server::{Protocol, Queries, ServerConfig, ServerTimeouts};
 use smtp_proto::{Limits, Reply, ReplyCode};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{mpsc, watch};
@@ -80,7 +81,15 @@ impl Endpoint {
         };
         let greeting = Reply::without_status(ReplyCode::SERVICE_READY, spoken);
         let text = format!("{name} {spoken}");
-        let engine = ServerConfig { protocol, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) };
+        let extensions = &config.extensions;
+        let queries = Queries {
+            help: config.help.is_some(),
+            vrfy: extensions.vrfy,
+            expn: extensions.expn,
+            etrn: extensions.etrn,
+        };
+        let engine =
+            ServerConfig { protocol, queries, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) };
         Self {
             service,
             engine: Arc::new(engine),

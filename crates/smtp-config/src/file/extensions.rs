@@ -2,8 +2,10 @@
 
 use serde::Deserialize;
 
+use crate::value::Placed;
+
 /// `[extensions]`: what is offered to clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, expecting = "a table")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Extensions {
@@ -25,6 +27,14 @@ pub struct Extensions {
     pub deliverby: bool,
     /// MT-PRIORITY (RFC 6710).
     pub mtpriority: bool,
+    /// VRFY (RFC 5321 §3.5).
+    pub vrfy: bool,
+    /// EXPN (RFC 5321 §3.5).
+    pub expn: bool,
+    /// ETRN (RFC 1985).
+    pub etrn: bool,
+    /// What HELP is answered with.
+    pub help: Option<Placed<String>>,
 }
 
 impl Default for Extensions {
@@ -39,6 +49,10 @@ impl Default for Extensions {
             futurerelease: true,
             deliverby: true,
             mtpriority: true,
+            vrfy: false,
+            expn: false,
+            etrn: false,
+            help: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The keys of `[extensions]`.
 
-use crate::keys::Fallback::Value;
+use crate::keys::Fallback::{Otherwise, Value};
 use crate::keys::Key;
 
 /// The keys, in the order of the reference.
@@ -67,5 +67,36 @@ pub(super) const KEYS: &[Key] = &[
         fallback: Value("true"),
         example: "false",
         text: "Offer MT-PRIORITY (RFC 6710) on `submission` listeners: of what is due for a next hop the higher priority goes first, at most `limits.mt_priority`. Programs of this machine may lower it, and not raise it above 0.",
+    },
+    Key {
+        path: "extensions.vrfy",
+        value: "`true`, `false`",
+        fallback: Value("false"),
+        example: "true",
+        text: "Answer VRFY (RFC 5321 §3.5) for clients that may send to anywhere (`[relay] networks`, people who have logged in, programs of this \
+               machine): 250 with the address, 251 where its mail is forwarded, 550, or 553 where a name means several. To others, and without \
+               this, it is 252, which says nothing.",
+    },
+    Key {
+        path: "extensions.expn",
+        value: "`true`, `false`",
+        fallback: Value("false"),
+        example: "true",
+        text: "Answer EXPN (RFC 5321 §3.5) for the same clients: 250 with the addresses that an alias stands for. To others, and without this, it is 502.",
+    },
+    Key {
+        path: "extensions.etrn",
+        value: "`true`, `false`",
+        fallback: Value("false"),
+        example: "true",
+        text: "Answer ETRN (RFC 1985) for the same clients: what waits for a domain of a `[[route]]` is due now (253; 251 where that is nothing). \
+               `@example.com` is that domain and all below it. Other domains, and other clients, are answered 459.",
+    },
+    Key {
+        path: "extensions.help",
+        value: "text in ASCII; `\\n` begins a further line",
+        fallback: Otherwise("the commands"),
+        example: "\"Help: postmaster@example.com\"",
+        text: "What HELP is answered with (214), for everybody.",
     },
 ];

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
 use smtp_proto::server::{AuthStep, CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
-    Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, Mail, NotAwaited, Reply,
-    ReplyClass, ReplyCode, ReversePath, TlsFacts,
+    Argument, Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, Mail, NotAwaited,
+    Reply, ReplyClass, ReplyCode, ReversePath, TlsFacts,
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
@@ -62,6 +62,7 @@ enum Later {
     Hello(Box<Hello>),
     StartTls,
     Auth(Box<AuthStep>),
+    Etrn(Argument),
     MailData(bytes::Bytes),
     MailDataEnd(ContentFacts),
     Closed(CloseReason),
@@ -159,6 +160,7 @@ impl Receiver {
                 Break(Later::Greet) => Box::pin(self.greet(phase)).await,
                 Break(Later::Hello(hello)) => Box::pin(self.hello(&hello)).await,
                 Break(Later::StartTls) => Ok(Box::pin(self.start_tls(phase)).await?),
+                Break(Later::Etrn(argument)) => Box::pin(self.etrn(&argument)).await,
                 Break(Later::Auth(step)) => Box::pin(self.auth(*step)).await,
                 Break(Later::MailData(octets)) => {
                     self.mail_data(octets).await;
@@ -199,6 +201,7 @@ impl Receiver {
             Event::StartTls => return Break(Later::StartTls),
             Event::Auth(step) => return Break(Later::Auth(Box::new(step))),
             Event::MailData(octets) => return Break(Later::MailData(octets)),
+            Event::Etrn(argument) => return Break(Later::Etrn(argument)),
             Event::MailDataEnd(facts) => return Break(Later::MailDataEnd(facts)),
             Event::Closed(reason) => {
                 self.count_limit(reason);
@@ -215,6 +218,9 @@ impl Receiver {
                 self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
             Event::MailDataStart(framing) => self.mail_data_start(framing),
+            Event::Help(_) => self.help(),
+            Event::Vrfy(argument) => self.vrfy(&argument),
+            Event::Expn(argument) => self.expn(&argument),
             told => {
                 self.hear(told);
                 Ok(())
@@ -264,8 +270,9 @@ impl Receiver {
         self.shared.metrics().command(verb, ReplyCode::OK);
         let starttls = self.endpoint.tls.is_some() && !self.endpoint.implicit_tls;
         let secured = self.connection.session().tls().is_some();
-        let client = offer::Client { service: self.endpoint.service, secured };
-        let offered = offer::extensions(&self.shared.config(), client, SystemTime::now());
+        let config = self.shared.config();
+        let client = offer::Client { service: self.endpoint.service, secured, may_ask: self.may_ask(&config) };
+        let offered = offer::extensions(&config, client, SystemTime::now());
         let offered = Extensions { starttls, auth: self.mechanisms().await, ..offered };
         self.connection.session().hello(offered, now())
     }

@@ -15,6 +15,8 @@ pub(super) struct Client {
     pub(super) service: Service,
     /// Whether it comes by TLS.
     pub(super) secured: bool,
+    /// Whether it may ask who there is, and for what waits.
+    pub(super) may_ask: bool,
 }
 
 /// What a client is offered now.
@@ -44,6 +46,9 @@ pub(super) fn extensions(config: &Config, client: Client, now: SystemTime) -> Ex
         future_release: (submits && switches.futurerelease).then(|| future_release(config, now)).flatten(),
         mt_priority: submits && switches.mtpriority,
         deliver_by: (submits && switches.deliverby).then(|| deliver_by(config)),
+        vrfy: switches.vrfy && client.may_ask,
+        expn: switches.expn && client.may_ask,
+        etrn: switches.etrn && client.may_ask,
         ..Extensions::default()
     }
 }

@@ -10,6 +10,17 @@ const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> R
 /// The client has spoken before it was greeted (RFC 5321 §3.1).
 pub(super) const EARLY: Reply =
     reply(ReplyCode::TRANSACTION_FAILED, (5, 5, 1), "You have not waited for the greeting: closing the channel");
+/// There is no text of the operator any more (RFC 5321 §4.1.1.8).
+pub(super) const NO_HELP: Reply = reply(ReplyCode::HELP, (2, 0, 0), "See RFC 5321");
+/// ETRN names no domain (RFC 1985 §5.1).
+pub(super) const NO_NODE: Reply = reply(ReplyCode::PARAMETER_SYNTAX, (5, 5, 4), "That is no domain");
+/// ETRN: nothing waits for the domain.
+pub(super) const NODE_EMPTY: Reply = reply(ReplyCode::WILL_FORWARD, (2, 0, 0), "OK, nothing waiting");
+/// ETRN: what waits for the domain is due now.
+pub(super) const NODE_STARTED: Reply = reply(ReplyCode::PENDING_STARTED, (2, 0, 0), "OK, started");
+/// ETRN: the queue cannot be written.
+pub(super) const NODE_NOT_STARTED: Reply =
+    reply(ReplyCode::NODE_UNAVAILABLE, (4, 3, 0), "Unable to start what waits for this node; try again later");
 /// MAIL is taken.
 pub(super) const SENDER_OK: Reply = reply(ReplyCode::OK, (2, 1, 0), "Sender ok");
 /// RCPT is taken.

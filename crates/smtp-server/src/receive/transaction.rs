@@ -110,10 +110,7 @@ impl Transaction {
         mut mail: Mail,
     ) -> Result<Self, Refused> {
         let lowered = sender.lower(&config, &mut mail.parameters);
-        let facts = match sender.peer.address() {
-            Some(client) => Facts::new(policy_service(endpoint.service), client).with_login(sender.login_state),
-            None => Facts::of_local_user(),
-        };
+        let facts = facts(endpoint.service, sender.peer, sender.login_state);
         let permitted = config.policy.mail(&facts).into_result();
         let permitted = permitted.and_then(|()| sender.permit(&config, &mail.reverse_path));
         let begun_at = SystemTime::now();
@@ -331,6 +328,14 @@ impl Recipients {
             Some(first) => self.several |= *first != named.forward_path,
         }
         self.deliveries.add_all(targets, named);
+    }
+}
+
+/// What the policy may look at.
+pub(super) fn facts(service: Service, peer: Peer, login: LoginState) -> Facts {
+    match peer.address() {
+        Some(client) => Facts::new(policy_service(service), client).with_login(login),
+        None => Facts::of_local_user(),
     }
 }
 

@@ -192,6 +192,15 @@ async fn extensions() {
     hold(include_str!("cases/extensions.txt"), "").await;
 }
 
+/// RFC 5321 §3.5, §4.1.1.8; RFC 1985.
+#[tokio::test]
+async fn queries() {
+    let more = "[extensions]\nvrfy = true\nexpn = true\netrn = true\nhelp = \"Ask the postmaster\"\n\
+                [relay]\nnetworks = [\"127.0.0.1/32\"]\n\
+                [[route]]\nrecipients = [\"corp.example\"]\nto = \"smtp://127.0.0.1:9\"\n";
+    hold(include_str!("cases/queries.txt"), more).await;
+}
+
 /// RFC 2920 §2, §3.1: whose turn it is to speak.
 #[tokio::test]
 async fn turns() {

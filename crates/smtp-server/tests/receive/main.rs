@@ -23,6 +23,7 @@ mod lines;
 mod lmtp;
 mod program;
 mod proxy;
+mod queries;
 mod recipients;
 mod refusals;
 mod relay;

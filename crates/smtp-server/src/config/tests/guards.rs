@@ -1,4 +1,4 @@
-//! Who is watched, and what is done with whom.
+//! Who is watched, what is done with whom, and who may ask what.
 
 use smtp_config::file::GuardAction;
 
@@ -31,5 +31,21 @@ fn guards_that_shut_everybody_out_are_refused() {
     ] {
         let found = folder.problem(&good_and(written));
         assert!(found.contains(problem), "{written}: {found}");
+    }
+}
+
+#[test]
+fn questions_are_answered_as_the_configuration_says() {
+    let folder = Folder::new();
+    let config = folder.good(GOOD);
+    assert!(config.help.is_none());
+    assert!(!config.extensions.vrfy && !config.extensions.expn && !config.extensions.etrn);
+    let written = "[extensions]\nvrfy = true\nexpn = true\netrn = true\nhelp = \"Ask\\nus\"";
+    let config = folder.good(&good_and(written));
+    assert_eq!(config.help.unwrap().text(), "Ask\nus");
+    assert!(config.extensions.vrfy && config.extensions.expn && config.extensions.etrn);
+    for text in ["grüß", "tab\\t", "\\r"] {
+        let found = folder.problem(&good_and(&format!("[extensions]\nhelp = \"{text}\"")));
+        assert!(found.contains("write it in printable ASCII"), "{found}");
     }
 }
