@@ -8,16 +8,17 @@ use memchr::memchr;
 pub(crate) enum Line {
     /// A line and its CRLF; the number of octets before them.
     Whole(usize),
-    /// A line that ends with a bare LF; the number of octets before it.
+    /// A line that ends with a bare LF; the number of octets before it, less those of a line over the limit.
     BareLf(usize),
     /// A line over the limit, read to its end and gone.
     TooLong,
 }
 
-/// Cuts lines; remembers only whether it is inside a line that is too long.
+/// Cuts lines; remembers only whether it is inside a line that is too long, and whether a CR was the last of it.
 #[derive(Debug, Default)]
 pub(crate) struct LineCutter {
     discarding: bool,
+    after_cr: bool,
 }
 
 impl LineCutter {
@@ -44,9 +45,18 @@ impl LineCutter {
 
     fn discard(&mut self, input: &mut BytesMut) -> Option<Line> {
         let end = memchr(b'\n', input);
+        let octets = end.unwrap_or(input.len());
+        let after_cr = input[..octets].last().map_or(self.after_cr, |last| *last == b'\r');
+        input.advance(octets);
         self.discarding = end.is_none();
-        input.advance(end.map_or(input.len(), |end| end + 1));
-        end.map(|_| Line::TooLong)
+        self.after_cr = self.discarding && after_cr;
+        end.map(|_| {
+            if !after_cr {
+                return Line::BareLf(0);
+            }
+            input.advance(1);
+            Line::TooLong
+        })
     }
 }
 
@@ -99,8 +109,10 @@ mod tests {
 
     #[test]
     fn the_cut_of_reads_does_not_matter() {
-        let input = b"HELO a\r\n0123456789abcdefghij\r\nbare\n\r\r\n\n0123456789abcdefghij\nend\r\n";
+        let input = b"HELO a\r\n0123456789abcdefghij\r\nbare\n\r\r\n\n0123456789abcdefghij\nend\r\n0123456789\r\r\r\n";
         let whole = lines(&[input], 12);
+        let expected = ["whole HELO a", "too long", "bare bare", "whole \r", "bare ", "bare ", "whole end", "too long"];
+        assert_eq!(whole, expected);
         let octets: Vec<&[u8]> = input.chunks(1).collect();
         assert_eq!(lines(&octets, 12), whole);
         for cut in 1..input.len() {

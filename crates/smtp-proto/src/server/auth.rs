@@ -62,7 +62,7 @@ impl ServerSession {
         let Some(line) = self.lines.cut(input, self.config.limits.auth_line_octets) else { return Break(None) };
         let response = match line {
             Line::Whole(octets) => AuthResponse::parse(&input[..octets]).map_err(SyntaxError::reply),
-            Line::BareLf(_) => Err(replies::BARE_LF),
+            Line::BareLf(_) => return self.bare_lf(),
             Line::TooLong => Err(replies::AUTH_LINE_TOO_LONG),
         };
         line::take(input, &line);

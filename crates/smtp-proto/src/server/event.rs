@@ -135,6 +135,8 @@ pub enum CloseReason {
     TooManyCommands,
     /// The client has not waited for a reply that it had to wait for (RFC 2920 §3.1).
     OutOfTurn,
+    /// A line ended with a bare LF (RFC 5321 §2.3.8).
+    BareLf,
     /// There were octets in the clear behind STARTTLS (RFC 3207 §4.2).
     ClearTextAfterStartTls,
     /// An HTTP request: a browser that was made to talk to us.
@@ -155,6 +157,7 @@ impl fmt::Display for CloseReason {
             Self::TooManyTransactions => f.write_str("too many transactions"),
             Self::TooManyCommands => f.write_str("too many commands"),
             Self::OutOfTurn => f.write_str("spoke out of turn"),
+            Self::BareLf => f.write_str("a line with a bare LF"),
             Self::ClearTextAfterStartTls => f.write_str("octets in the clear after STARTTLS"),
             Self::HttpRequest => f.write_str("HTTP request"),
             Self::MalformedChunk => f.write_str("malformed chunk size"),

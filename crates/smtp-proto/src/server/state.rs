@@ -169,9 +169,8 @@ impl ServerSession {
                     _ => Mistake::Syntax(error),
                 })
             }
-            Line::BareLf(octets) if is_bdat(&input[..octets]) => Err(Mistake::Chunk(replies::BARE_LF)),
-            Line::BareLf(_) => Err(Mistake::Line(replies::BARE_LF)),
-            Line::TooLong => Err(Mistake::Line(replies::LINE_TOO_LONG)),
+            Line::BareLf(_) => Err(Mistake::BareLf),
+            Line::TooLong => Err(Mistake::TooLong),
         };
         line::take(input, &line);
         self.progress = now;
@@ -208,8 +207,17 @@ impl ServerSession {
             }
             Mistake::Syntax(error) => self.refuse_error(error.reply(), Subject::Line),
             Mistake::Chunk(reply) => self.malformed_chunk(&reply),
-            Mistake::Line(reply) => self.refuse_error(reply, Subject::Line),
+            Mistake::BareLf => self.bare_lf(),
+            Mistake::TooLong => self.refuse_error(replies::LINE_TOO_LONG, Subject::Line),
         }
+    }
+
+    /// What stands behind a bare LF may be what somebody else has put into a line of this client, so it is not run as a command;
+    /// and where it ends is not known.
+    pub(super) fn bare_lf(&mut self) -> Flow {
+        replies::BARE_LF.encode(&mut self.output);
+        self.end(CloseReason::BareLf);
+        Continue(())
     }
 
     fn command(&mut self, command: Command, input: &BytesMut) -> Flow {
@@ -470,7 +478,8 @@ impl From<Command> for Subject {
 /// A command line that is no command.
 enum Mistake {
     Syntax(SyntaxError),
-    Line(Reply),
+    BareLf,
+    TooLong,
     /// BDAT that cannot be read.
     Chunk(Reply),
 }
