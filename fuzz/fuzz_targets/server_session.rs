@@ -64,7 +64,8 @@ struct Served {
 
 /// A whole session, in the clear and without STARTTLS.
 fn serve<'a>(pieces: impl Iterator<Item = &'a [u8]>, answers: u32, out_of_turn: OutOfTurn) -> Served {
-    let limits = Limits { message_octets: 2048, recipients_per_message: 3, ..Limits::default() };
+    let limits =
+        Limits { message_octets: 2048, recipients_per_message: 3, space_before_path: true, ..Limits::default() };
     let mut served = Served::new(limits, None, answers);
     served.session.watch_turns(out_of_turn);
     served.feed(pieces, &mut BytesMut::new());

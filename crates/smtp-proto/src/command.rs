@@ -70,9 +70,9 @@ impl Command {
 
     /// The same, and as lenient as these limits say.
     pub(crate) fn parse_within(line: &[u8], limits: &Limits) -> Result<Self, SyntaxError> {
-        Self::parse(line).or_else(|error| match syntax::command::without_space_before_path(line) {
-            Some(line) if limits.space_before_path => Self::parse(&line),
-            _ => Err(error),
+        Self::parse(line).or_else(|error| {
+            let meant = limits.space_before_path.then(|| syntax::command::without_space_before_path(line)).flatten();
+            meant.map_or(Err(error), |line| Self::parse(&line))
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod auth;
 mod chunks;
+mod command_line;
 mod content;
 mod event;
 mod replies;

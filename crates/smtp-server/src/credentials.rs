@@ -1,6 +1,7 @@
 //! Who may log in, and whether a password is right: the users file, proven.
 
 mod certificate;
+mod verifiers;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,11 +11,11 @@ use smtp_mail::LocalUser;
 use smtp_policy::guard::GuardLimits;
 use smtp_proto::{Domain, Mechanism, PeerCertificate, Secret, TlsFacts};
 use smtp_sasl::{Failure, Login, PasswordHash, ScramKeys};
-use tokio::sync::Semaphore;
 
 use crate::dovecot::Dovecot;
 
 pub use self::certificate::{CertificateName, CertificateNameError};
+use self::verifiers::Verifiers;
 
 /// What is kept of a user who can log in.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ pub struct Credentials {
     first: Option<Arc<UserCredentials>>,
     /// The local domains, in lower case: a user may be called with one of them or without.
     domains: HashSet<Box<str>>,
-    verifications: Arc<Semaphore>,
+    verifiers: Verifiers,
     /// Who knows those that the users file has no password of.
     dovecot: Option<Arc<Dovecot>>,
     /// What is too often.
@@ -71,7 +72,7 @@ impl Credentials {
             with_keys: 0,
             first: None,
             domains: HashSet::new(),
-            verifications: Arc::new(Semaphore::new(verifications.min(Semaphore::MAX_PERMITS))),
+            verifiers: Verifiers::new(verifications),
             dovecot: None,
             limits,
             clear_on_loopback,
@@ -234,20 +235,12 @@ impl Credentials {
         }
     }
 
-    /// Whether that is the password of that login. Takes as long where there is no such login. Waits where as many are verified as may be;
-    /// the work is away from the threads of the sessions.
+    /// Whether that is the password of that login. Takes as long where there is no such login. Waits where as many are verified as may be.
     pub(crate) async fn verify(&self, login: &Login, password: Secret) -> bool {
         let known = self.logins.get(&key(login.as_str())).filter(|user| user.password.is_some());
         let is_known = known.is_some();
         let Some(hash) = known.or(self.first.as_ref()).and_then(|user| user.password.clone()) else { return false };
-        let permit = Arc::clone(&self.verifications).acquire_owned().await;
-        let verified = tokio::task::spawn_blocking(move || {
-            let is_right = hash.verify(&password);
-            drop(permit);
-            is_right
-        });
-        // The work can only panic by a fault of ours; then nobody is let in.
-        verified.await.unwrap_or(false) && is_known
+        self.verifiers.verify(hash, password).await && is_known
     }
 }
 

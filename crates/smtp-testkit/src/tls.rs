@@ -6,9 +6,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, SanType, date_time_ymd,
 };
+use rustls::client::WantsClientCert;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// A certificate authority that nobody trusts but the test that made it.
 #[derive(Debug)]
@@ -40,10 +41,7 @@ impl Authority {
 
     /// A leaf for `names` whose time is over.
     pub fn issue_expired(&self, names: &[&str]) -> Identity {
-        let mut params = parameters(names);
-        params.not_before = date_time_ymd(2001, 1, 1);
-        params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(&params)
+        self.sign(&expired(parameters(names)))
     }
 
     /// A leaf for a client: its common name, and its other names, of which those with `@` are mailboxes.
@@ -53,10 +51,7 @@ impl Authority {
 
     /// A leaf for a client whose time is over.
     pub fn issue_expired_client(&self, common_name: &str) -> Identity {
-        let mut params = client_parameters(common_name, &[]);
-        params.not_before = date_time_ymd(2001, 1, 1);
-        params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(&params)
+        self.sign(&expired(client_parameters(common_name, &[])))
     }
 
     /// A client that trusts this authority, speaks only `versions` and presents `identity` where it is asked to.
@@ -65,13 +60,9 @@ impl Authority {
         versions: &[&'static SupportedProtocolVersion],
         identity: &Identity,
     ) -> Arc<ClientConfig> {
-        let config = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(versions)
-            .expect("the provider has cipher suites for every version")
-            .with_root_certificates(self.roots())
-            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .expect("the key is the one that the certificate was made for");
-        Arc::new(config)
+        let config =
+            self.client_builder(versions).with_client_auth_cert(identity.chain.clone(), identity.key.clone_key());
+        Arc::new(config.expect("the key is the one that the certificate was made for"))
     }
 
     /// The authority's own certificate in PEM form, for programs that read it from a file.
@@ -93,12 +84,17 @@ impl Authority {
 
     /// A client that trusts this authority and speaks only `versions`.
     pub fn client_config_with(&self, versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
-        let config = ClientConfig::builder_with_provider(provider())
+        Arc::new(self.client_builder(versions).with_no_client_auth())
+    }
+
+    fn client_builder(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
+        ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .expect("the provider has cipher suites for every version")
             .with_root_certificates(self.roots())
-            .with_no_client_auth();
-        Arc::new(config)
     }
 
     fn sign(&self, params: &CertificateParams) -> Identity {
@@ -181,6 +177,12 @@ fn parameters(names: &[&str]) -> CertificateParams {
     let mut params = CertificateParams::new(names).expect("names are ASCII");
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2120, 1, 1);
+    params
+}
+
+fn expired(mut params: CertificateParams) -> CertificateParams {
+    params.not_before = date_time_ymd(2001, 1, 1);
+    params.not_after = date_time_ymd(2002, 1, 1);
     params
 }
 

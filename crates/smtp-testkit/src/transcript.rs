@@ -25,7 +25,6 @@ mod octets;
 mod replay;
 mod run;
 mod server;
-mod watchful;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,8 +33,7 @@ use std::time::{Duration, Instant};
 use smtp_proto::{Limits, Session};
 
 pub use client::{ClientRole, LmtpClientRole};
-pub use server::{LmtpServerRole, QueriesServerRole, ServerRole};
-pub use watchful::WatchfulServerRole;
+pub use server::{LmtpServerRole, QueriesServerRole, ServerRole, WatchfulServerRole};
 
 use octets::read_octets;
 use run::{Cuts, Run};

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -57,16 +57,15 @@ async fn measure(arguments: &Arguments) -> Result<String> {
     let start = Instant::now();
     let guessed = others(&server, arguments.messages_per_second, Until::Done(&guessing)).await?;
     let time = start.elapsed();
-    guessing.await.context("the guesses ended early")??;
+    let verified = guessing.await.context("the guesses ended early")??;
     let grown = peak.stop().await?.saturating_sub(before);
     let (calm_99, guessed_99) = (calm.percentile(0.99), guessed.percentile(0.99));
     Ok(format!(
-        "| {} wrong passwords from {} addresses in {:.1} s | | wanted |\n|---|---:|---|\n\
+        "| {verified} wrong passwords from {} addresses in {:.1} s | | wanted |\n|---|---:|---|\n\
          | the 250 of others: 99 of 100 within, calm | {:.2} ms, of {} | |\n\
          | the same meanwhile | {:.2} ms, of {} | |\n\
          | ratio | {:.2} | ≤ 2 |\n\
          | memory grown at most by | {:.1} MiB | |",
-        usize::from(arguments.addresses) * arguments.guesses,
         arguments.addresses,
         time.as_secs_f64(),
         calm_99.as_secs_f64() * 1e3,
@@ -82,7 +81,7 @@ async fn measure(arguments: &Arguments) -> Result<String> {
 #[derive(Clone, Copy)]
 enum Until<'a> {
     Passed(Instant),
-    Done(&'a tokio::task::JoinHandle<Result<()>>),
+    Done(&'a tokio::task::JoinHandle<Result<usize>>),
 }
 
 impl Until<'_> {
@@ -152,28 +151,23 @@ fn guessers(server: &Running, arguments: &Arguments) -> Result<Vec<Guesser>> {
     Ok((1..=arguments.addresses).map(guesser).collect())
 }
 
-async fn guess_all(guessers: Vec<Guesser>) -> Result<()> {
+/// How many passwords were refused.
+async fn guess_all(guessers: Vec<Guesser>) -> Result<usize> {
     let mut tasks: JoinSet<_> = guessers.into_iter().map(guess).collect();
     let mut refused = 0;
     while let Some(done) = tasks.join_next().await {
         refused += done.context("a guesser ended early")??;
     }
-    ensure!(refused > 0, "no password was verified");
-    Ok(())
+    Ok(refused)
 }
 
 /// Guesses, each time over a connection of its own; how many guesses were answered with 535.
 async fn guess(guesser: Guesser) -> Result<usize> {
-    let mut refused = 0;
     for number in 0..guesser.guesses {
         let client = Client::connect_from(guesser.own, guesser.secure).await?;
         let mut client = client.start_tls(&guesser.tls).await?;
-        match client.command(&auth_plain(&format!("guess {number}")), 535).await {
-            Ok(()) => refused += 1,
-            // Locked out, or turned away: that is an answer too, and cheaper.
-            Err(_) => return Ok(refused),
-        }
+        client.command(&auth_plain(&format!("guess {number}")), 535).await?;
         client.quit().await?;
     }
-    Ok(refused)
+    Ok(guesser.guesses)
 }

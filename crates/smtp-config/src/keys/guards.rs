@@ -28,8 +28,8 @@ pub(super) const KEYS: &[Key] = &[
         example: "\"count\"",
         text: "What is done with a client that speaks out of turn: that has sent more, before our reply was on its way, behind a command that must be \
                the last of its group (EHLO, HELO, LHLO, DATA, AUTH, VRFY, EXPN, ETRN; RFC 2920 §3.1), or behind any command where PIPELINING is not \
-               offered (before EHLO, and after HELO). QUIT may always follow. `refuse` answers 503 5.5.1 and closes, `count` only counts and \
-               logs it. On `mx` and `submission` listeners.",
+               offered (before EHLO, and after HELO). QUIT may always follow. `refuse` answers 503 5.5.1 and closes (behind \
+               content after the reply to it, which stands), `count` only counts and logs it. On `mx` and `submission` listeners.",
     },
     Key {
         path: "guards.client_networks",

@@ -20,7 +20,8 @@ pub enum OutOfTurn {
     Permit,
     /// It is told the first time, by [`Event::OutOfTurn`], and taken when its turn comes.
     Tell,
-    /// It is told, nothing of it is run, and the session is closed with 503 5.5.1 in place of the reply that was not awaited.
+    /// It is told, nothing of it is run, and the session is closed with 503 5.5.1, in place of the reply that was not awaited; behind
+    /// content, after that reply, since it says whose the message is now (RFC 5321 §4.2.5).
     Refuse,
 }
 
@@ -100,17 +101,22 @@ impl ServerSession {
 
     /// What is to be told where the client has not been silent.
     pub(super) fn out_of_turn(&mut self, input: &BytesMut) -> Option<Event> {
-        if input.is_empty() || is_quit(input) || !self.state.takes_input() {
+        let is_command = !matches!(self.state, State::AuthResponse | State::MailData(_) | State::Swallowing(_));
+        if input.is_empty() || !self.state.takes_input() || (is_command && is_quit(input)) {
             return None;
         }
         let Owed { behind, from } = self.owed.take()?;
+        let behind = NAMES[usize::from(behind)];
         let refused = std::mem::take(&mut self.out_of_turn) == OutOfTurn::Refuse;
         if refused {
-            self.output.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+            // The reply to content stands: it says whose the message is now (RFC 5321 §4.2.5).
+            if behind != CONTENT {
+                self.output.truncate(usize::try_from(from).unwrap_or(usize::MAX));
+            }
             replies::OUT_OF_TURN.encode(&mut self.output);
             self.end(CloseReason::OutOfTurn);
         }
-        Some(Event::OutOfTurn { behind: NAMES[usize::from(behind)], refused })
+        Some(Event::OutOfTurn { behind, refused })
     }
 }
 

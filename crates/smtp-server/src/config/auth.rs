@@ -14,9 +14,18 @@ use crate::allowance::LoginAllowance;
 use crate::credentials::{CertificateName, Credentials, UserCredentials};
 use crate::dovecot::Dovecot;
 
+/// Each is a thread.
+const VERIFICATIONS_MAX: usize = 64;
+
 /// `[auth]`; nobody is added yet.
 pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credentials {
     let verifications = prover.positive("verifications", &auth.verifications);
+    if verifications > VERIFICATIONS_MAX {
+        prover.error(
+            auth.verifications.place(),
+            format!("`verifications` is {VERIFICATIONS_MAX} at most: each takes a processor"),
+        );
+    }
     prover.positive("failures_per_client", &auth.failures_per_client);
     prover.positive("failures_per_login", &auth.failures_per_login);
     let limits = GuardLimits {

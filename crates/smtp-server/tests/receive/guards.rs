@@ -187,6 +187,25 @@ async fn who_speaks_out_of_turn_is_refused() {
     assert!(house.maildir("bob").is_empty());
 }
 
+/// RFC 5321 §4.2.5: the content was complete and is taken, so its 250 is heard, and the message is delivered once; the 503 is for
+/// what was said behind it.
+#[tokio::test]
+async fn the_reply_to_content_is_heard_whatever_stands_behind_it() {
+    let mut house = House::start("").await;
+    let mut client = connect_from(OTHER, mx(&house)).await.greeted().await;
+    for line in ["HELO client.example", "MAIL FROM:<a@example.net>", "RCPT TO:<bob@example.org>"] {
+        assert!(client.ask(line).await.starts_with("250 "), "{line}");
+    }
+    assert!(client.ask("DATA").await.starts_with("354 "));
+    client.write(format!("{CONTENT}.\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<bob@example.org>\r\n").as_bytes()).await;
+    assert!(client.reply().await.starts_with("250 2.0.0 "));
+    assert!(client.reply().await.starts_with("503 5.5.1 "));
+    assert!(client.end().await);
+    house.attempt("bob@example.org", AttemptResult::Delivered).await;
+    house.stop().await;
+    assert_eq!(house.maildir("bob").len(), 1);
+}
+
 /// Says this at once, and hears these replies to it.
 async fn say<S>(client: &mut Dialogue<S>, octets: &str, replies: &[&str])
 where

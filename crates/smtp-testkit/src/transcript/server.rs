@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
-use smtp_proto::server::{AuthStep, Event, Protocol, Queries, Refusal, ServerConfig, ServerSession};
+use smtp_proto::server::{AuthStep, Event, OutOfTurn, Protocol, Queries, Refusal, ServerConfig, ServerSession};
 use smtp_proto::{
     Command, EnhancedStatus, Extensions, Limits, Mechanism, NotAwaited, Reply, ReplyCode, Secret, TlsFacts,
 };
@@ -15,7 +15,8 @@ use super::{Role, Shown};
 /// ENHANCEDSTATUSCODES, 8BITMIME and SMTPUTF8; the rest is offered where the transcript says so.
 ///
 /// Answers: a reply (`550 5.1.1 No such user`), `hello` with what is offered (`hello PIPELINING SIZE=1000`), `begin` to let the mail
-/// data come, `challenge` with octets for AUTH; at any time: `refuse` and `close`, each with a reply.
+/// data come, `challenge` with octets for AUTH; at any time: `refuse` and `close`, each with a reply, and `tell`, from when on clients
+/// who speak out of turn are served.
 #[derive(Debug)]
 pub struct ServerRole;
 
@@ -74,6 +75,10 @@ impl Role for ServerRole {
                 session.refuse_mail_data(reply(rest));
                 Ok(())
             }
+            "tell" => {
+                session.watch_turns(OutOfTurn::Tell);
+                Ok(())
+            }
             "close" => {
                 session.close(reply(rest));
                 Ok(())
@@ -87,9 +92,9 @@ impl Role for ServerRole {
     }
 }
 
-/// Roles that differ from [`ServerRole`] in their configuration alone.
+/// Roles that differ from [`ServerRole`] in how their session is made, and whether its client waits for replies.
 macro_rules! server_roles {
-    ($($(#[$doc:meta])* $role:ident: $directory:literal, $config:expr;)*) => {$(
+    ($($(#[$doc:meta])* $role:ident: $directory:literal, $peer_waits:literal, $session:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $role;
@@ -99,10 +104,11 @@ macro_rules! server_roles {
             const DIRECTORY: &str = $directory;
             const INPUT: char = ServerRole::INPUT;
             const OUTPUT: char = ServerRole::OUTPUT;
-            const PEER_WAITS: bool = ServerRole::PEER_WAITS;
+            const PEER_WAITS: bool = $peer_waits;
 
             fn session(limits: Limits, now: Instant) -> ServerSession {
-                session(ServerConfig { limits, ..$config }, now)
+                let new: fn(Limits, Instant) -> ServerSession = $session;
+                new(limits, now)
             }
 
             fn show(event: &Event) -> Shown {
@@ -122,11 +128,19 @@ macro_rules! server_roles {
 
 server_roles! {
     /// The same for a server that speaks LMTP.
-    LmtpServerRole: "lmtp-server", ServerConfig { protocol: Protocol::Lmtp, ..config() };
+    LmtpServerRole: "lmtp-server", false, |limits, now| {
+        session(ServerConfig { limits, protocol: Protocol::Lmtp, ..config() }, now)
+    };
     /// The same for a server that hands on all questions.
-    QueriesServerRole: "queries-server", ServerConfig {
-        queries: Queries { help: true, vrfy: true, expn: true, etrn: true },
-        ..config()
+    QueriesServerRole: "queries-server", false, |limits, now| {
+        let queries = Queries { help: true, vrfy: true, expn: true, etrn: true };
+        session(ServerConfig { limits, queries, ..config() }, now)
+    };
+    /// The same for a server that refuses clients who speak out of turn. So its client waits, but for what is written as `c:`.
+    WatchfulServerRole: "watchful-server", true, |limits, now| {
+        let mut session = ServerRole::session(limits, now);
+        session.watch_turns(OutOfTurn::Refuse);
+        session
     };
 }
 
