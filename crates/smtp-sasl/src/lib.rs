@@ -32,6 +32,6 @@ mod server;
 
 pub use client::{Client, ClientError, Credentials};
 pub use login::{LOGIN_OCTETS_MAX, Login, LoginError, PASSWORD_OCTETS_MAX, prepare_password};
-pub use password::{HashError, PasswordHash};
+pub use password::{HashError, PasswordHash, Workspace};
 pub use scram::{DEFAULT_ITERATIONS, ITERATIONS_MAX, ITERATIONS_MIN, ScramKeys, ScramKeysError};
 pub use server::{Failure, Question, Server, Step, UnknownMechanism};

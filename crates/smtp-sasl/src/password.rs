@@ -3,7 +3,7 @@
 use std::fmt;
 
 use argon2::password_hash::phc;
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Block, PasswordHasher as _, PasswordVerifier as _, Version};
 use sha_crypt::ShaCrypt;
 use smtp_proto::Secret;
 use zeroize::Zeroizing;
@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 const ARGON2_KIB_MAX: u32 = 1 << 20;
 const ARGON2_PASSES_MAX: u32 = 64;
 const ARGON2_LANES_MAX: u32 = 64;
+/// Memory that a workspace keeps, in blocks of 1 KiB.
+const WORKSPACE_KEPT_KIB: usize = 64 * 1024;
 /// The cost of bcrypt is the logarithm of its rounds: 16 are some seconds.
 const BCRYPT_COSTS: std::ops::RangeInclusive<u32> = 4..=16;
 /// Rounds of sha-crypt, which takes some seconds with the most.
@@ -75,9 +77,14 @@ impl PasswordHash {
 
     /// Whether it is the hash of this password, which is [prepared](crate::prepare_password). It takes as long for a wrong one.
     pub fn verify(&self, password: &Secret) -> bool {
+        self.verify_in(password, &mut Workspace::default())
+    }
+
+    /// The same, for who verifies many: argon2id works in this memory.
+    pub fn verify_in(&self, password: &Secret, workspace: &mut Workspace) -> bool {
         let (password, text) = (password.as_bytes(), self.text.as_str());
         match self.kind {
-            Kind::Argon2id => Argon2::default().verify_password(password, text).is_ok(),
+            Kind::Argon2id => is_argon2id_of(password, text, workspace).unwrap_or(false),
             Kind::Bcrypt => bcrypt::verify(password, text).unwrap_or(false),
             Kind::ShaCrypt => ShaCrypt::default().verify_password(password, text).is_ok(),
         }
@@ -93,6 +100,49 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PasswordHash({:?}, …)", self.kind)
     }
+}
+
+/// Memory in which argon2id works. Kept from one password to the next, it need not be had from the system each time, which costs about
+/// as much as a third of the work.
+#[derive(Default)]
+pub struct Workspace(Vec<Block>);
+
+impl Workspace {
+    /// So many blocks of 1 KiB, with whatever is in them.
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.0.len() < count {
+            self.0.resize(count, Block::default());
+        }
+        &mut self.0[..count]
+    }
+
+    /// Gives back what a hash of unusual parameters took.
+    fn shrink(&mut self) {
+        self.0.truncate(WORKSPACE_KEPT_KIB);
+        self.0.shrink_to(WORKSPACE_KEPT_KIB);
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Workspace({} KiB)", self.0.len())
+    }
+}
+
+/// `None`: the text is no such hash.
+fn is_argon2id_of(password: &[u8], text: &str, workspace: &mut Workspace) -> Option<bool> {
+    let hash = phc::PasswordHash::new(text).ok()?;
+    let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let params = argon2::Params::try_from(&hash).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?.unwrap_or_default();
+    let mut output = [0; phc::Output::MAX_LENGTH];
+    let output = output.get_mut(..expected.len())?;
+    let blocks = workspace.blocks(params.block_count());
+    let made = Argon2::new(Algorithm::Argon2id, version, params);
+    made.hash_password_into_with_memory(password, salt, output, blocks).ok()?;
+    workspace.shrink();
+    // It compares in a time that does not tell where they differ.
+    Some(phc::Output::new(output).ok()? == *expected)
 }
 
 fn check_argon2id(text: &str) -> Result<(), HashError> {

@@ -13,7 +13,7 @@ pub struct Auth {
     /// AUTH is offered without TLS to clients on this machine.
     pub clear_on_loopback: bool,
     /// Passwords verified at once.
-    pub verifications: Placed<u32>,
+    pub verifications: Option<Placed<u32>>,
     /// Failures until a client is locked out.
     pub failures_per_client: Placed<u32>,
     /// Failures until a login is locked.
@@ -48,7 +48,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             clear_on_loopback: false,
-            verifications: Placed::unwritten(4),
+            verifications: None,
             failures_per_client: Placed::unwritten(10),
             failures_per_login: Placed::unwritten(100),
             lockout: Placed::unwritten(Period::seconds(15 * 60)),

@@ -15,9 +15,10 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "auth.verifications",
         value: "number of passwords",
-        fallback: Value("4"),
+        fallback: Otherwise("half as many as there are processors"),
         example: "2",
-        text: "Passwords that are verified at once; each takes a processor for tens of milliseconds, and with argon2id 19 MiB. Others wait.",
+        text: "Passwords that are verified at once; each takes a processor for tens of milliseconds, and with argon2id 19 MiB, which is kept. \
+               Others wait. With half of the processors, mail finds another one while somebody guesses passwords.",
     },
     Key {
         path: "auth.failures_per_client",

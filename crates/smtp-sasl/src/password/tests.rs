@@ -20,6 +20,29 @@ fn argon2id_of_the_reference_program_is_verified() {
     assert_is_of(text, "password");
 }
 
+/// What one password has left in the memory is nothing to the next, whatever its parameters.
+#[test]
+fn one_memory_does_for_many_passwords() {
+    let small = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    let (small, large) = (PasswordHash::parse(small).unwrap(), PasswordHash::make(&secret("wonderland")));
+    let mut workspace = Workspace::default();
+    for _ in 0..2 {
+        assert!(small.verify_in(&secret("password"), &mut workspace));
+        assert!(!small.verify_in(&secret("wonderland"), &mut workspace));
+        assert!(large.verify_in(&secret("wonderland"), &mut workspace));
+        assert!(!large.verify_in(&secret("password"), &mut workspace));
+    }
+    assert_eq!(format!("{workspace:?}"), "Workspace(19456 KiB)");
+}
+
+#[test]
+fn memory_beyond_the_usual_is_given_back() {
+    let mut workspace = Workspace::default();
+    assert_eq!(workspace.blocks(2 * WORKSPACE_KEPT_KIB).len(), 2 * WORKSPACE_KEPT_KIB);
+    workspace.shrink();
+    assert_eq!(workspace.0.capacity(), WORKSPACE_KEPT_KIB);
+}
+
 #[test]
 fn what_is_made_is_read() {
     let (first, second) = (PasswordHash::make(&secret("wonderland")), PasswordHash::make(&secret("wonderland")));

@@ -17,15 +17,22 @@ use crate::dovecot::Dovecot;
 /// Each is a thread.
 const VERIFICATIONS_MAX: usize = 64;
 
+/// The other half is for mail, however many passwords there are to verify.
+fn half_of_the_processors() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    processors.div_ceil(2).min(VERIFICATIONS_MAX)
+}
+
 /// `[auth]`; nobody is added yet.
 pub(super) fn credentials(prover: &mut Prover<'_>, auth: &file::Auth) -> Credentials {
-    let verifications = prover.positive("verifications", &auth.verifications);
-    if verifications > VERIFICATIONS_MAX {
-        prover.error(
-            auth.verifications.place(),
-            format!("`verifications` is {VERIFICATIONS_MAX} at most: each takes a processor"),
-        );
-    }
+    let verifications = auth.verifications.as_ref().map_or_else(half_of_the_processors, |written| {
+        let verifications = prover.positive("verifications", written);
+        if verifications > VERIFICATIONS_MAX {
+            let text = format!("`verifications` is {VERIFICATIONS_MAX} at most: each takes a processor");
+            prover.error(written.place(), text);
+        }
+        verifications
+    });
     prover.positive("failures_per_client", &auth.failures_per_client);
     prover.positive("failures_per_login", &auth.failures_per_login);
     let limits = GuardLimits {

@@ -9,7 +9,7 @@ use std::thread;
 
 use rustix::process::setpriority_process;
 use smtp_proto::Secret;
-use smtp_sasl::PasswordHash;
+use smtp_sasl::{PasswordHash, Workspace};
 use tokio::sync::oneshot;
 
 /// The nice value of the threads: about a tenth of the processor where others want it.
@@ -64,10 +64,11 @@ fn start(threads: usize) -> mpsc::Sender<Job> {
 fn work(receiver: &Mutex<mpsc::Receiver<Job>>) {
     // On Linux this is of the calling thread alone. Without it passwords are verified all the same.
     let _ = setpriority_process(None, NICE);
+    let mut workspace = Workspace::default();
     let next = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(Job { hash, password, answer }) = next() {
         if !answer.is_closed() {
-            let verified = catch_unwind(AssertUnwindSafe(|| hash.verify(&password)));
+            let verified = catch_unwind(AssertUnwindSafe(|| hash.verify_in(&password, &mut workspace)));
             // Nobody may wait any more.
             let _ = answer.send(verified.unwrap_or(false));
         }

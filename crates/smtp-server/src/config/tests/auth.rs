@@ -193,6 +193,7 @@ fn the_numbers_of_auth_have_their_bounds() {
     let folder = Folder::new();
     for (key, zero, text) in [
         ("verifications", "0", "must be at least 1"),
+        ("verifications", "65", "is 64 at most: each takes a processor"),
         ("failures_per_client", "0", "must be at least 1"),
         ("failures_per_login", "0", "must be at least 1"),
         ("lockout", "\"0s\"", "must be longer than nothing"),
