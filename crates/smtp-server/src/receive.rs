@@ -86,7 +86,8 @@ impl Endpoint {
             help: config.help.is_some(),
             vrfy: extensions.vrfy,
             expn: extensions.expn,
-            etrn: extensions.etrn,
+            // RFC 6409 §7: not known to submission.
+            etrn: extensions.etrn && service == Service::Mx,
         };
         let engine =
             ServerConfig { protocol, queries, limits, timeouts, ..ServerConfig::new(shared::hello_name(name)) };

@@ -48,7 +48,8 @@ pub(super) fn extensions(config: &Config, client: Client, now: SystemTime) -> Ex
         deliver_by: (submits && switches.deliverby).then(|| deliver_by(config)),
         vrfy: switches.vrfy && client.may_ask,
         expn: switches.expn && client.may_ask,
-        etrn: switches.etrn && client.may_ask,
+        // RFC 6409 §7: never for submission. It is for servers, and they come to mx.
+        etrn: switches.etrn && client.may_ask && client.service == Service::Mx,
         ..Extensions::default()
     }
 }

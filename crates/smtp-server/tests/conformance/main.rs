@@ -328,7 +328,8 @@ async fn auth_in_the_clear_on_loopback() {
 /// RFC 6409, of those who have logged in.
 #[tokio::test]
 async fn submission() {
-    hold_at(Service::Submission, include_str!("cases/submission.txt"), AUTH).await;
+    let more = format!("[extensions]\netrn = true\n{AUTH}");
+    hold_at(Service::Submission, include_str!("cases/submission.txt"), &more).await;
 }
 
 /// RFC 2033.

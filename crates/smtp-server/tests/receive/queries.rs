@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use smtp_server::metrics::{AttemptResult, Service};
 use tokio::net::TcpStream;
 
-use crate::client::{OTHER, hello_from};
+use crate::client::{OTHER, connect_from, hello_from};
 use crate::house::{Dialogue, House};
 
 const CONTENT: &str = "Subject: x\r\n\r\nx\r\n";
@@ -142,5 +142,21 @@ async fn etrn_starts_what_waits() {
     client.ask("MAIL FROM:<a@example.net>").await;
     assert_eq!(client.ask("ETRN corp.example").await, "503 5.5.1 Not inside a transaction");
     drop(client);
+    house.stop().await;
+}
+
+/// RFC 6409 §7: never for submission, also for those who may ask all else there; and it is nothing that programs hand mail over by.
+#[tokio::test]
+async fn etrn_is_for_servers_alone() {
+    let lmtp = "[[listener]]\nservice = \"lmtp\"\naddresses = [\"127.0.0.4:0\"]\n";
+    let mut house = House::start(&format!("{ALL}{}{lmtp}", friends())).await;
+    for (service, hello) in [(Service::Submission, "EHLO"), (Service::Lmtp, "LHLO")] {
+        let mut client = connect_from(OTHER, house.address(service, false)).await.greeted().await;
+        let offered = client.ask(&format!("{hello} client.example")).await;
+        let offers = |keyword| offered.lines().any(|line| line.get(4..) == Some(keyword));
+        assert!(offers("VRFY") && !offers("ETRN"), "{offered}");
+        let reply = client.ask("ETRN corp.example").await;
+        assert!(reply.starts_with("502 "), "{reply}");
+    }
     house.stop().await;
 }
