@@ -12,9 +12,10 @@ use crate::schedule::DeliveryId;
 mod report;
 use report::{decode_report, encode_report};
 
-/// The version of rows that this program writes, and the newest that it reads.
+/// The version of rows of messages, and of those of deliveries that need no later one.
 pub(crate) const ROW_VERSION: u8 = 1;
-/// The version of rows of deliveries that have a priority, and the newest that is read; without one they are of the former.
+/// The version of rows of deliveries that have a priority or that policy holds, and the newest that is read. Others are written in
+/// the former, so that a server that knows no more than that reads them.
 const DELIVERY_ROW_VERSION: u8 = 2;
 /// No row is longer: sixteen of them must stay well below the length at which sled moves a leaf into a file of its own.
 pub(crate) const ROW_OCTETS_MAX: usize = 4096;
@@ -283,8 +284,14 @@ impl DeliveryRow {
         );
     }
 
+    /// The oldest version that has words for all of it.
+    fn version(&self) -> u8 {
+        let is_held_by_policy = self.hold.as_ref().is_some_and(|hold| hold.cause == HoldCause::Policy);
+        if is_held_by_policy || self.priority != Priority::default() { DELIVERY_ROW_VERSION } else { ROW_VERSION }
+    }
+
     pub(crate) fn encode_unchecked(&self, output: &mut BytesMut) {
-        let version = if self.priority == Priority::default() { ROW_VERSION } else { DELIVERY_ROW_VERSION };
+        let version = self.version();
         output.put_u8(version);
         encode_destination(&self.destination, output);
         output.time(self.due);

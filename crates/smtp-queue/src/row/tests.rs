@@ -62,6 +62,24 @@ fn a_row_with_a_priority_is_of_a_version_of_its_own() {
     }
 }
 
+/// So a server that knows of no such holds says that the row is of a later version, and not that it is damaged.
+#[test]
+fn a_row_that_policy_holds_is_of_a_version_of_its_own() {
+    let recipient = NewRecipient { rcpt: Rcpt::new(ForwardPath::Mailbox(mailbox(1, 20))), original: None };
+    let plain = DeliveryRow::clone(&prepared(vec![recipient], None).deliveries[0]);
+    for (cause, version) in [(HoldCause::Operator, 1), (HoldCause::Damage, 1), (HoldCause::Policy, 2)] {
+        for priority in [0, 4] {
+            let priority = smtp_proto::Priority::new(priority).unwrap();
+            let hold = Hold { cause, reason: "look".to_owned(), until: None };
+            let row = DeliveryRow { hold: Some(hold), priority, ..plain.clone() };
+            let mut octets = BytesMut::new();
+            row.encode(&mut octets);
+            assert_eq!(octets[0], if priority.value() == 0 { version } else { 2 });
+            assert_eq!(DeliveryRow::decode(row.id, &octets).unwrap(), row);
+        }
+    }
+}
+
 #[test]
 fn a_row_is_passed_over_only_where_it_goes_to_another_domain() {
     let recipient = NewRecipient { rcpt: Rcpt::new(ForwardPath::Mailbox(mailbox(1, 20))), original: None };
