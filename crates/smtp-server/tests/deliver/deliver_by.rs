@@ -1,13 +1,17 @@
 //! DELIVERBY (RFC 2852): mail that is to be there in time.
 
-use smtp_admin::Scope;
-use smtp_server::metrics::AttemptResult::{Delivered, Expired, Failed};
+use smtp_admin::{Act, Scope};
+use smtp_server::metrics::AttemptResult::{Deferred, Delivered, Expired, Failed};
 use smtp_testkit::peer::{Peer, Script, Stage};
 
 use crate::house::House;
-use crate::support::{SOON, emptied, in_time, message, pause, resume, routed, secured, status, submit, until};
+use crate::support::{
+    SOON, act_on_all, emptied, in_time, message, pause, replies, routed, secured, status, submit, until,
+};
 
 const NO_LEAST: &str = "[limits]\ndeliver_by = \"0s\"\n";
+/// What is not delivered at once is not tried again while a test lasts.
+const ONCE: &str = "retry = [\"1h\", \"…\"]\n";
 
 fn offering(extensions: &[&str]) -> Script {
     let others = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"];
@@ -15,7 +19,11 @@ fn offering(extensions: &[&str]) -> Script {
 }
 
 async fn house(peer: &Peer) -> House {
-    House::start(&(routed(SOON, &[("example.net", peer)]) + NO_LEAST)).await
+    house_with(SOON, peer).await
+}
+
+async fn house_with(queue: &str, peer: &Peer) -> House {
+    House::start(&(routed(queue, &[("example.net", peer)]) + NO_LEAST)).await
 }
 
 async fn send(house: &House, parameters: &str) {
@@ -64,41 +72,57 @@ async fn what_must_come_back_in_time_goes_to_nobody_who_does_not_promise_that() 
     }
 }
 
-/// §4.1.3: no attempt after the deadline, also of what was never tried.
+/// §4.1.3: no attempt after the deadline, whatever the next hop said before it.
 #[tokio::test]
 async fn what_is_not_delivered_in_time_comes_back() {
     let peer = Peer::start(offering(&["DELIVERBY"]).on(Stage::Mail, "451 4.3.0 later"));
-    let mut house = house(&peer).await;
-    for paused in [false, true] {
-        if paused {
-            pause(&house, Scope::Mta).await;
-        }
-        send(&house, "BY=2;R").await;
-        let expired = house.attempt("x@example.net", Expired).await;
-        assert_eq!(status(&expired), "4.4.7", "{}", expired.report);
-    }
-    emptied(&mut house).await;
-    let reports = house.maildir("alice");
-    assert_eq!(reports.len(), 2);
-    for report in reports {
-        assert!(report.contains("Action: failed") && report.contains("Status: 5.4.7"), "{report}");
-    }
+    let mut house = house_with(ONCE, &peer).await;
+    send(&house, "BY=5;R").await;
+    let deferred = house.next_attempt().await;
+    assert_eq!((deferred.result, status(&deferred).as_str()), (Deferred, "4.3.0"));
+    comes_back(&mut house, 1).await;
+    assert_eq!(peer.count_commands("MAIL"), 1);
     house.stop().await;
 }
 
-/// §4.1.3: with mode N the sender hears of it, and delivery goes on.
+/// §4.1.3: also what was never tried.
 #[tokio::test]
-async fn what_is_late_is_told_and_tried_further() {
-    let peer = Peer::start(offering(&["DELIVERBY", "DSN"]));
+async fn what_could_not_be_tried_in_time_comes_back() {
+    let peer = Peer::start(offering(&["DELIVERBY"]));
     let mut house = house(&peer).await;
     pause(&house, Scope::Mta).await;
-    send(&house, "BY=1;N").await;
+    send(&house, "BY=5;R").await;
+    comes_back(&mut house, 0).await;
+    assert_eq!(peer.count_commands("MAIL"), 0);
+    house.stop().await;
+}
+
+/// The message expires after so many attempts, and its sender hears why.
+async fn comes_back(house: &mut House, attempts: u32) {
+    let expired = house.next_attempt().await;
+    assert_eq!((expired.result, expired.attempts), (Expired, attempts));
+    assert_eq!(status(&expired), "4.4.7", "{}", expired.report);
+    emptied(house).await;
+    let reports = house.maildir("alice");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("Action: failed") && reports[0].contains("Status: 5.4.7"), "{}", reports[0]);
+}
+
+/// §4.1.3: with mode N the sender hears of it, whatever the next hop said, and delivery goes on.
+#[tokio::test]
+async fn what_is_late_is_told_and_tried_further() {
+    let answers = replies(&["451 4.3.0 later", "250 2.1.0 now"]);
+    let peer = Peer::start(offering(&["DELIVERBY", "DSN"]).on_each(Stage::Mail, answers));
+    let mut house = house_with(ONCE, &peer).await;
+    send(&house, "BY=5;N").await;
+    house.attempt("x@example.net", Deferred).await;
     until("a report of the delay", || !house.maildir("alice").is_empty()).await;
     let report = house.maildir("alice").remove(0);
     for words in ["Action: delayed", "Status: 4.4.7", "\r\nDeliver-By-Date: "] {
         assert!(report.contains(words), "{words} is not in {report}");
     }
-    resume(&house, Scope::Mta).await;
+    assert_eq!(peer.count_commands("MAIL"), 1);
+    act_on_all(&house, Act::Schedule).await;
     house.attempt("x@example.net", Delivered).await;
     let mail = in_time("the message", peer.wait_for_messages(1)).await.remove(0).mail;
     assert!(seconds_left(&mail) <= 0, "{mail}");
