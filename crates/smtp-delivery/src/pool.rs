@@ -9,6 +9,8 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::protection::Protection;
+
 /// How long [`Pool::close`] waits for all its goodbyes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -40,7 +42,9 @@ impl Pool {
         Arc::new(Self { idle: Mutex::default(), idle_timeout, idle_sessions_max })
     }
 
-    /// A session with exactly this next hop, on exactly its terms, that is still alive.
+    /// A session with exactly this next hop, on exactly its terms, that is still alive. Where there is none, whoever asks makes one, and
+    /// one that is kept with the same next hop on stricter or looser terms ends: those that work and those that are kept are no more
+    /// together than ever worked at once.
     pub(crate) async fn take(&self, next_hop: &NextHop) -> Option<Client> {
         loop {
             let mut client = self.take_any(next_hop)?;
@@ -52,8 +56,14 @@ impl Pool {
 
     fn take_any(&self, next_hop: &NextHop) -> Option<Client> {
         let mut idle = self.lock();
-        let place = idle.sessions.iter().rposition(|session| session.next_hop == *next_hop)?;
-        idle.sessions.remove(place).map(|session| session.client)
+        let exactly = idle.sessions.iter().rposition(|session| session.next_hop == *next_hop);
+        if exactly.is_none()
+            && let Some(other) = idle.sessions.iter().position(|session| is_same(&session.next_hop, next_hop))
+            && let Some(session) = idle.sessions.remove(other)
+        {
+            tokio::spawn(session.client.quit());
+        }
+        idle.sessions.remove(exactly?).map(|session| session.client)
     }
 
     /// Keeps `client` for whoever wants it next. Where there is no room, it, or the oldest, says QUIT.
@@ -105,6 +115,14 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Idle> {
         // Nothing that is done under the lock can stop half way.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether both are one next hop, which some messages ask more of TLS of than others (RFC 8689).
+fn is_same(one: &NextHop, other: &NextHop) -> bool {
+    match (Protection::terms(one), Protection::terms(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
     }
 }
 

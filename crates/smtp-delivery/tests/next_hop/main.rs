@@ -143,6 +143,31 @@ async fn a_session_made_on_other_terms_is_not_used() {
     assert_eq!(peer.connections(), 2);
 }
 
+/// RFC 8689: what some messages ask of TLS gives their next hop no more sessions than those that there is work for.
+#[tokio::test]
+async fn a_session_on_stricter_terms_takes_the_place_of_one_with_the_same_next_hop() {
+    let authority = Authority::new();
+    let tls = ClientTls::new(authority.roots());
+    let client = Arc::new(ClientSettings::new("client.test".parse().unwrap(), tls));
+    let deliverer = Deliverer::new(DelivererSettings { client, ..settings() });
+    let identity = authority.issue(&["127.0.0.1"]);
+    let peer = Peer::start(Script::new().starttls(identity.server_config()));
+    let other = Peer::start(Script::new().starttls(identity.server_config()));
+    run(&deliverer, hop(&other), 1).await;
+    let strict = TlsMode::Verify(TlsStart::StartTls);
+    for tls in [TlsMode::Opportunistic, strict, strict, TlsMode::Opportunistic] {
+        assert_eq!(run(&deliverer, NextHop { tls, ..hop(&peer) }, 1).await, ["delivered 2.0.0"]);
+    }
+    let connections: Vec<_> = peer.messages().into_iter().map(|message| message.connection).collect();
+    assert_eq!(connections, [1, 2, 2, 3]);
+    // That of another next hop is kept.
+    run(&deliverer, hop(&other), 1).await;
+    assert_eq!(other.connections(), 1);
+    deliverer.close().await;
+    peer.wait_until_idle().await;
+    assert_eq!(peer.count_commands("QUIT"), 3);
+}
+
 /// Who logs in as somebody else, or as nobody, has a session of its own.
 #[tokio::test]
 async fn a_session_is_logged_in_once_and_used_by_the_same_login_only() {
