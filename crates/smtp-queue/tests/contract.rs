@@ -283,7 +283,6 @@ async fn due_now_makes_due(bench: Bench) {
     assert_eq!(bench.settle(lease, DELIVERED).await, Settled::Settled);
 }
 
-/// Case C32: a pause of a minute, ten messages meanwhile; gone when it ends, and no attempt was counted.
 /// RFC 4865 §4.2.
 async fn what_its_sender_holds_is_due_at_its_release(bench: Bench) {
     let mut held = message("alice@example.org", &["bob@example.net", "carol@local"], "x\r\n");
@@ -302,6 +301,7 @@ async fn what_its_sender_holds_is_due_at_its_release(bench: Bench) {
     assert_eq!(bench.lease_all(now() + seconds(2)).len(), 2);
 }
 
+/// Case C32: a pause of a minute, ten messages meanwhile; gone when it ends, and no attempt was counted.
 async fn a_pause_is_no_attempt(bench: Bench) {
     let scope = PauseScope::Domain("example.net".parse().unwrap());
     let pause = Pause { scope, until: Some(now() + seconds(60)), reason: "moving".to_owned() };

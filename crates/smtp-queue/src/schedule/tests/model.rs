@@ -1,5 +1,6 @@
 //! The schedule against a naive one: a list that is searched from front to back.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
@@ -96,7 +97,15 @@ struct ModelEntry {
     due: SystemTime,
     expires: SystemTime,
     notice: Option<SystemTime>,
+    priority: Priority,
     state: ModelState,
+}
+
+/// What may be leased of a message.
+struct Leasable {
+    /// The less it is, the sooner the message goes: the highest priority, and of that the due time of its first delivery.
+    turn: (Reverse<Priority>, SystemTime),
+    numbers: Vec<u32>,
 }
 
 impl ModelEntry {
@@ -158,14 +167,15 @@ impl Model {
         }
     }
 
-    /// What may be leased in a lane: the due time of the first delivery and the numbers, by message.
-    fn leasable(&self, lane: &Lane, now: SystemTime) -> BTreeMap<MessageId, (SystemTime, Vec<u32>)> {
-        let mut messages: BTreeMap<MessageId, (SystemTime, Vec<u32>)> = BTreeMap::new();
+    /// What may be leased in a lane, by message.
+    fn leasable(&self, lane: &Lane, now: SystemTime) -> BTreeMap<MessageId, Leasable> {
+        let mut messages: BTreeMap<MessageId, Leasable> = BTreeMap::new();
         for (id, entry) in &self.entries {
             if self.may_go(entry) && self.lane(entry) == *lane && entry.due <= now && entry.expires > now {
-                let message = messages.entry(id.message).or_insert((entry.due, Vec::new()));
-                message.0 = message.0.min(entry.due);
-                message.1.push(id.number);
+                let turn = (Reverse(entry.priority), entry.due);
+                let message = messages.entry(id.message).or_insert(Leasable { turn, numbers: Vec::new() });
+                message.turn = message.turn.min(turn);
+                message.numbers.push(id.number);
             }
         }
         messages
@@ -282,15 +292,14 @@ impl Pair {
 
     fn insert(&mut self, id: DeliveryId, destination: &Destination, due: u64, expires: u64, notice: Option<u64>) {
         let (due, expires_at, notice_at) = (self.later(due), self.later(expires), notice.map(|at| self.later(at)));
-        let inserted =
-            self.real.insert(&NewEntry { id, destination, due, expires_at, notice_at, priority: Priority::default() });
+        let priority = priority_of(id.message);
+        let inserted = self.real.insert(&NewEntry { id, destination, due, expires_at, notice_at, priority });
         assert_eq!(inserted, !self.model.entries.contains_key(&id));
         if inserted {
             self.model.known.extend(destination.domain().cloned());
             let (destination, state) = (destination.clone(), ModelState::Waiting);
-            self.model
-                .entries
-                .insert(id, ModelEntry { destination, due, expires: expires_at, notice: notice_at, state });
+            let entry = ModelEntry { destination, due, expires: expires_at, notice: notice_at, priority, state };
+            self.model.entries.insert(id, entry);
         }
     }
 
@@ -299,12 +308,12 @@ impl Pair {
         let leasable = self.model.leasable(&lane, self.now);
         let leases = self.real.lease(&lane, self.now, at_most);
         assert_eq!(leases.len(), self.model.allowed(&lane, self.now, at_most).min(leasable.len()));
-        let mut dues: Vec<_> = leasable.values().map(|(due, _)| *due).collect();
-        dues.sort();
-        for (lease, due) in leases.iter().zip(dues) {
-            let (first_due, numbers) = &leasable[&lease.message];
-            assert_eq!((&lease.numbers, &lease.lane, lease.overdue), (numbers, &lane, None));
-            assert_eq!(*first_due, due, "the longest due goes first");
+        let mut turns: Vec<_> = leasable.values().map(|message| message.turn).collect();
+        turns.sort();
+        for (lease, turn) in leases.iter().zip(turns) {
+            let message = &leasable[&lease.message];
+            assert_eq!((&lease.numbers, &lease.lane, lease.overdue), (&message.numbers, &lane, None));
+            assert_eq!(message.turn, turn, "the highest priority goes first, and of that the longest due");
             self.note(lease);
         }
         if let (Some(ModelRest::Until(_)), Some(probe)) = (self.model.rests.get(&lane), leases.first()) {
@@ -443,7 +452,7 @@ impl Pair {
         let ready: HashMap<_, _> =
             self.real.ready(self.now, usize::MAX).into_iter().map(|ready| (ready.lane, ready.due)).collect();
         for lane in self.model.lanes() {
-            let due: usize = self.model.leasable(&lane, self.now).values().map(|(_, numbers)| numbers.len()).sum();
+            let due: usize = self.model.leasable(&lane, self.now).values().map(|message| message.numbers.len()).sum();
             let due = due.min(self.model.allowed(&lane, self.now, usize::MAX));
             // Expired deliveries may still be counted, until they are leased as such.
             let expired = self.model.entries.values().filter(|entry| entry.overdue(self.now) == Some(Overdue::Expired));

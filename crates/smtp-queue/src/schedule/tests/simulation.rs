@@ -74,7 +74,7 @@ impl World {
                 due: self.now,
                 expires_at,
                 notice_at,
-                priority: Priority::default(),
+                priority: priority_of(id.message),
             };
             assert!(self.schedule.insert(&new));
             self.expires.insert(id, expires_at);
@@ -230,13 +230,14 @@ fn a_dead_lane_costs_one_probe_a_step_and_delays_no_other() {
     let (dead, dead_lane) = (to_domain("dead.example"), lane("dead.example"));
     for message in 1..=DEAD {
         let expires_at = at(EXPIRES_AFTER);
+        let id = id(message, 0);
         let new = NewEntry {
-            id: id(message, 0),
+            id,
             destination: &dead,
             due: start(),
             expires_at,
             notice_at: None,
-            priority: Priority::default(),
+            priority: priority_of(id.message),
         };
         schedule.insert(&new);
     }
