@@ -13,6 +13,8 @@ use crate::house::{Dialogue, House, until};
 use crate::lines::Lines;
 
 const CONTENT: &str = "Subject: x\r\n\r\nx\r\n";
+/// So long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(30);
 const DELAY: &str = "[guards]\ngreeting_delay = \"30s\"\n";
 
 fn mx(house: &House) -> SocketAddr {
@@ -308,14 +310,15 @@ async fn limits_of_a_session_are_counted_by_their_name() {
 #[tokio::test]
 async fn silence_and_dripping_end_a_session() {
     let lines = Lines::capture();
-    let mut house = House::start("[timeouts]\ncommand = \"300ms\"\n").await;
+    let mut house = House::start("[timeouts]\ncommand = \"2s\"\n").await;
     let mut silent = hello_from(OTHER, mx(&house)).await;
     let reply = silent.reply().await;
     assert!(reply.starts_with("421 4.4.2 mx.example.org "), "{reply}");
     let (mut reader, mut writer) = tokio::io::split(hello_from(OTHER, mx(&house)).await.stream);
+    let mut drops = tokio::time::interval(Duration::from_millis(20));
     let drip = async {
         while writer.write_all(b"N").await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            drops.tick().await;
         }
     };
     let mut heard = String::new();
@@ -332,16 +335,17 @@ async fn silence_and_dripping_end_a_session() {
 
 #[tokio::test]
 async fn a_session_has_a_time_however_busy_it_is() {
-    let mut house = House::start("[timeouts]\nsession = \"300ms\"\n").await;
+    let limits = "[limits]\nidle_commands_per_message = 1000000\ncommands_per_session = 1000000\n";
+    let mut house = House::start(&format!("{limits}[timeouts]\nsession = \"2s\"\n")).await;
     let mut client = hello_from(OTHER, mx(&house)).await;
-    let mut reply = client.ask("NOOP").await;
-    for _ in 0..90 {
-        if !reply.starts_with("250 ") {
-            break;
+    let busy = async {
+        let mut reply = client.ask("NOOP").await;
+        while reply.starts_with("250 ") {
+            reply = client.ask("NOOP").await;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        reply = client.ask("NOOP").await;
-    }
+        reply
+    };
+    let reply = tokio::time::timeout(PATIENCE, busy).await.expect("the session has no end");
     assert!(reply.starts_with("421 4.4.2 mx.example.org "), "{reply}");
     until("it is counted", || counted(&house, "session_time", "refused") == 1).await;
     house.stop().await;
