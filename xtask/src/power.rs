@@ -11,9 +11,15 @@ use crate::process;
 /// Sparse: it takes what is written to it.
 const IMAGE_OCTETS: u64 = 4 << 30;
 
-/// Whether this machine lets us have one.
-pub(crate) fn is_possible() -> bool {
-    Path::new("/dev/loop-control").exists() && process::is_installed("xfs_io")
+/// Whether this machine lets us mount file systems, which not every container lets root do.
+pub(crate) fn may_mount() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
+    tried.is_ok_and(|tried| tried.status.success())
+}
+
+/// Whether it lets us mount files.
+pub(crate) fn may_mount_files() -> bool {
+    Path::new("/dev/loop-control").exists() && may_mount()
 }
 
 /// A file system of its own, mounted until it is dropped.

@@ -194,7 +194,9 @@ fn prove(claim: &str, repository: &Repository) -> Result<(), &'static str> {
 /// Whether a text ends with the attributes of a test, or with such comments and attributes behind them.
 fn is_marked_as_test(before: &str) -> bool {
     let above = before.split('\n').rev().skip(1).map(str::trim);
-    above.take_while(|line| line.starts_with("#[") || line.starts_with("//")).any(|line| line.contains("test"))
+    let mut attributes =
+        above.take_while(|line| line.starts_with("#[") || line.starts_with("//")).filter(|line| line.starts_with("#["));
+    attributes.any(|line| !line.starts_with("#[cfg") && line.contains("test"))
 }
 
 #[cfg(test)]
@@ -206,7 +208,8 @@ mod tests {
     const SOURCES: [(&str, &str); 3] = [
         (
             "crates/smtp-proto/src/path.rs",
-            "#[test]\n    fn a_test() {}\n#[tokio::test]\nasync fn outside() {}\nfn helper() {}\n",
+            "#[test]\n    fn a_test() {}\n#[tokio::test]\nasync fn outside() {}\nfn helper() {}\n\
+             // For one test.\n#[cfg(test)]\nfn told() {}\n",
         ),
         ("crates/smtp-testkit/transcripts/server/first.txt", "C: EHLO\n"),
         ("crates/smtp-server/tests/conformance/cases/mail.txt", "ehlo: MAIL FROM:<> => 250\n"),
@@ -253,6 +256,7 @@ mod tests {
             ("smtp-proto/src/gone.rs::a_test", "there is no such file"),
             ("smtp-proto/src/path.rs::other", "there is no such function in it"),
             ("smtp-proto/src/path.rs::helper", "that function is no test"),
+            ("smtp-proto/src/path.rs::told", "that function is no test"),
             ("server/second.txt", "there is no such file"),
             ("cases/mail.txt::RCPT", "there is no such line in it"),
         ] {
