@@ -25,8 +25,9 @@ use smtp_config::file::{self, ClientCertificates, File, ListenerTls};
 use smtp_config::{LoadError, Period, Placed, Problem, Problems, Source};
 use smtp_delivery::Routes;
 use smtp_delivery::maildir::Maildirs;
+use smtp_policy::recipients::{Expansion, Resolution, Target};
 use smtp_policy::{LocalSenders, Network, Policy};
-use smtp_proto::{Domain, DomainName, EnhancedStatus, HoldInterval, Priority, Reply, ReplyCode};
+use smtp_proto::{Domain, DomainName, EnhancedStatus, ForwardPath, HoldInterval, Mailbox, Priority, Reply, ReplyCode};
 use smtp_queue::retry::RetrySchedule;
 
 use crate::allowance::LoginAllowance;
@@ -251,6 +252,16 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// Where mail for an address goes; `None`: it is one of this server's that nobody has, or that leads nowhere.
+    pub(crate) fn targets_of(&self, mailbox: &Mailbox) -> Option<Vec<Target>> {
+        let path = ForwardPath::Mailbox(mailbox.clone());
+        match self.policy.local().map_or(Resolution::NotLocal, |local| local.resolve(&path)) {
+            Resolution::Targets(Expansion { targets, .. }) => Some(targets),
+            Resolution::NotLocal => Some(vec![Target::Mailbox(mailbox.clone())]),
+            Resolution::Unknown | Resolution::Loop | Resolution::TooMany => None,
+        }
+    }
+
     /// Reads and proves the file at `path`, and the files that it names.
     ///
     /// # Errors

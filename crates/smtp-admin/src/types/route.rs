@@ -27,13 +27,6 @@ pub struct AddressRoute {
     pub refusal: Option<RouteRefusal>,
 }
 
-impl AddressRoute {
-    /// Whether the mail would be accepted and has a way to go to each target.
-    pub fn is_deliverable(&self) -> bool {
-        self.refusal.is_none() && self.targets.iter().all(|target| target.problem.is_none())
-    }
-}
-
 /// One place that the mail would go to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTarget {

@@ -2,8 +2,7 @@
 
 use smtp_mail::address_list;
 use smtp_mail::header::HeaderBlock;
-use smtp_policy::Resolution;
-use smtp_proto::{Domain, ForwardPath, Mailbox, ReversePath};
+use smtp_proto::{Domain, Mailbox, ReversePath};
 
 use super::auth::LoggedIn;
 use crate::config::Config;
@@ -58,7 +57,7 @@ pub(super) fn owed_sender(
         Submitting::Login(_) => Some(first.clone()),
         Submitting::Program(submitter) => submitter.address(config),
     });
-    own.filter(|own| is_deliverable(config, own))
+    own.filter(|own| config.targets_of(own).is_some())
 }
 
 /// The addresses in From, where one has no domain at `domain`; `None`: they cannot be read.
@@ -71,12 +70,6 @@ fn authors(block: &HeaderBlock, domain: Option<&Domain>) -> Option<Vec<Mailbox>>
         }
     }
     Some(authors)
-}
-
-fn is_deliverable(config: &Config, mailbox: &Mailbox) -> bool {
-    let path = ForwardPath::Mailbox(mailbox.clone());
-    let resolution = config.policy.local().map_or(Resolution::NotLocal, |local| local.resolve(&path));
-    matches!(resolution, Resolution::Targets(_) | Resolution::NotLocal)
 }
 
 #[cfg(test)]

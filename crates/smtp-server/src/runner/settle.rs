@@ -6,8 +6,7 @@ use std::time::SystemTime;
 use smtp_mail::dsn::{self, DsnKind, DsnRecipient, DsnRequest};
 use smtp_mail::header::HeaderBlock;
 use smtp_mail::{Attempt, Content, DeliveryResult, Outcome, RecipientId, Report};
-use smtp_policy::recipients::{Expansion, Resolution, Target};
-use smtp_proto::{DeliverByMode, EnhancedStatus, ForwardPath, Mailbox, Notify, Ret};
+use smtp_proto::{DeliverByMode, EnhancedStatus, Notify, Ret};
 use smtp_queue::{Lease, NewMessage, NewReport, Overdue, RecipientChange, RecipientOutcome, Settlement};
 
 use super::deadline;
@@ -196,7 +195,7 @@ async fn report(
 ) -> Option<NewReport> {
     let attempt = lease.attempt();
     let sender = attempt.mail.reverse_path.mailbox()?;
-    let targets = targets(config, sender)?;
+    let targets = config.targets_of(sender)?;
     let recipients = dsn_recipients(lease, recipients, now);
     let id = shared.queue().next_id();
     let content = returned_content(kind, attempt).await;
@@ -268,16 +267,6 @@ fn read(content: &Content) -> io::Result<Vec<u8>> {
         read.extend_from_slice(&content.chunk(read.len() as u64, READ_OCTETS)?);
     }
     Ok(read)
-}
-
-/// Where mail for the sender goes.
-fn targets(config: &Config, sender: &Mailbox) -> Option<Vec<Target>> {
-    let path = ForwardPath::Mailbox(sender.clone());
-    match config.policy.local().map_or(Resolution::NotLocal, |local| local.resolve(&path)) {
-        Resolution::Targets(Expansion { targets, .. }) => Some(targets),
-        Resolution::NotLocal => Some(vec![Target::Mailbox(sender.clone())]),
-        Resolution::Unknown | Resolution::Loop | Resolution::TooMany => None,
-    }
 }
 
 fn note(shared: &Shared, lease: &Lease, judged: &Judged, now: SystemTime) {
