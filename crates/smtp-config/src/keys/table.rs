@@ -280,7 +280,8 @@ pub(super) const KEYS: &[Key] = &[
         value: "0 to 9",
         fallback: Value("9"),
         example: "4",
-        text: "The highest priority that a sender may ask for (MT-PRIORITY); a higher one is lowered to it, and the reply says so.",
+        text: "The highest priority that a sender may ask for (MT-PRIORITY); a higher one is lowered to it, and the reply says so. \
+               Of one lane (a next hop, or a domain) nothing goes while something more urgent is due, and with a smart host all mail to elsewhere is one lane.",
     },
     Key {
         path: "delivery.sessions_per_next_hop",
