@@ -250,7 +250,7 @@ impl Server {
 
     /// One of our release builds, told where the configuration is.
     pub(crate) fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(process::workspace().join("target/release").join(name));
+        let mut command = Command::new(process::release_build(name));
         command.arg("--config").arg(self.folder.join(CONFIGURATION));
         command
     }

@@ -19,7 +19,7 @@ pub(super) fn start(place: &Place) -> Result<(Child, Command)> {
     if let Some(secure) = &place.secure {
         fs::write(place.path("users.toml"), format!("[{LOGIN}]\npassword = \"{}\"\n", secure.password_hash))?;
     }
-    let child = Command::new(process::workspace().join("target/release/smtp-server"))
+    let child = Command::new(process::release_build("smtp-server"))
         .arg("--config")
         .arg(place.path(ours::CONFIGURATION))
         .stdin(Stdio::null())

@@ -66,7 +66,7 @@ impl Secure {
 
 /// What `smtpctl encrypt` makes of the password.
 fn hash() -> Result<String> {
-    let mut encrypt = Command::new(process::workspace().join("target/release/smtpctl"));
+    let mut encrypt = Command::new(process::release_build("smtpctl"));
     let child = encrypt.arg("encrypt").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.context("cannot start the release build of smtpctl")?;
     let mut input = child.stdin.take().context("smtpctl has no input")?;
