@@ -20,7 +20,7 @@ const EXPOSURE_MAX: u32 = 20;
 pub(super) fn check() -> Result<()> {
     let root = process::workspace();
     let text = fs::read_to_string(root.join(UNIT)).with_context(|| format!("cannot read {UNIT}"))?;
-    let built = root.join("target/release/smtp-server");
+    let built = process::release_build("smtp-server");
     let folder = tempfile::tempdir()?;
     let unit = folder.path().join("smtp-server.service");
     fs::write(&unit, text.replace(INSTALLED, &built.display().to_string()))?;
