@@ -57,6 +57,12 @@ pub enum Unavailable {
     /// It has said that it cannot tell now.
     #[error("Dovecot cannot verify passwords at the moment: its own log says why")]
     Temporary,
+    /// It would hand this user on to another server, which is to verify the password.
+    #[error("Dovecot is a proxy for this user, whose password only the server behind it knows")]
+    Proxied,
+    /// It has come to have other mechanisms than those that were offered.
+    #[error("Dovecot does not have the mechanism {0}")]
+    Mechanism(Mechanism),
 }
 
 /// What is told about the client.
@@ -75,8 +81,8 @@ pub(crate) enum Answer {
     Challenge(Secret),
     /// The client is this one.
     Authenticated(Login),
-    /// It is not.
-    Refused,
+    /// It is not; the login as Dovecot has read it, where it says so.
+    Refused(Option<Login>),
 }
 
 /// Dovecot, by its socket.
@@ -113,7 +119,12 @@ impl Dovecot {
     /// The mechanisms that it has and that may be handed on, the best first.
     pub(crate) async fn mechanisms(&self) -> Vec<Mechanism> {
         match self.link().await {
-            Ok(link) => SAFE.into_iter().filter(|safe| link.mechanisms().contains(safe)).collect(),
+            Ok(link) => {
+                // Passwords are asked about by PLAIN, whichever way they have come.
+                let needed = |safe| if safe == Mechanism::LOGIN { Mechanism::PLAIN } else { safe };
+                let has = |mechanism| link.mechanisms().contains(&mechanism);
+                SAFE.into_iter().filter(|&safe| has(safe) && has(needed(safe))).collect()
+            }
             Err(_) => PRESUMED.to_vec(),
         }
     }
@@ -155,6 +166,10 @@ impl Dovecot {
         mechanism: Mechanism,
         response: Option<&Secret>,
     ) -> Result<(Exchange, Answer), Unavailable> {
+        // Dovecot would end the connection at one that it does not have, and with it the exchanges of others.
+        if !link.mechanisms().contains(&mechanism) {
+            return Err(Unavailable::Mechanism(mechanism));
+        }
         let id = link.next_id();
         let answer = link.ask(id, line::auth(id, mechanism, about, response)).await?;
         Ok((Exchange { link, id, within: self.within }, answer))

@@ -16,28 +16,25 @@ pub(super) fn hello(client: u32) -> String {
 
 /// Begins an exchange. We do not go on to ask for the user's data, so it is `nologin`. The response stands last.
 pub(super) fn auth(id: u32, mechanism: Mechanism, about: About, response: Option<&Secret>) -> Secret {
-    let mut line = BytesMut::from(&*format!("AUTH\t{id}\t{mechanism}\tservice=smtp\tnologin"));
-    if about.secured {
-        line.extend_from_slice(b"\tsecured");
-    }
-    if let Some(address) = about.address {
-        line.extend_from_slice(format!("\trip={}", address.to_canonical()).as_bytes());
-    }
-    if let Some(response) = response {
-        line.extend_from_slice(b"\tresp=");
-        response.encode_base64(&mut line);
-    }
-    ended(line)
+    let secured = if about.secured { "\tsecured" } else { "" };
+    let rip = about.address.map(|address| format!("\trip={}", address.to_canonical())).unwrap_or_default();
+    let resp = if response.is_some() { "\tresp=" } else { "" };
+    whole(&format!("AUTH\t{id}\t{mechanism}\tservice=smtp\tnologin{secured}{rip}{resp}"), response)
 }
 
 /// Goes on with an exchange.
 pub(super) fn cont(id: u32, response: &Secret) -> Secret {
-    let mut line = BytesMut::from(&*format!("CONT\t{id}\t"));
-    response.encode_base64(&mut line);
-    ended(line)
+    whole(&format!("CONT\t{id}\t"), Some(response))
 }
 
-fn ended(mut line: BytesMut) -> Secret {
+/// The line. All its memory is taken before the secret goes in: what must grow leaves its octets behind, and nobody overwrites them.
+fn whole(head: &str, secret: Option<&Secret>) -> Secret {
+    let secret_octets = secret.map_or(0, |secret| secret.as_bytes().len().div_ceil(3) * 4);
+    let mut line = BytesMut::with_capacity(head.len() + secret_octets + 1);
+    line.extend_from_slice(head.as_bytes());
+    if let Some(secret) = secret {
+        secret.encode_base64(&mut line);
+    }
     line.extend_from_slice(b"\n");
     Secret::new(line.into())
 }
@@ -71,27 +68,52 @@ impl Line {
                 Some(Self::Answer(id, Ok(Answer::Challenge(challenge))))
             }
             b"OK" => Some(Self::Answer(number(parts.next()?)?, authenticated(parts))),
-            b"FAIL" => {
-                let id = number(parts.next()?)?;
-                let is_temporary = parts.any(|part| part == b"temp" || part == b"code=temp_fail");
-                Some(Self::Answer(id, if is_temporary { Err(Unavailable::Temporary) } else { Ok(Answer::Refused) }))
-            }
+            b"FAIL" => Some(Self::Answer(number(parts.next()?)?, failed(parts))),
             _ => Some(Self::Other),
         }
     }
 }
 
-/// Who it is: as Dovecot calls the user, whatever the client has said. A user may also have the right password, and not be allowed in.
+/// Who it is: as Dovecot calls the user, whatever the client has said. A user may also have the right password, and not be allowed in; or be
+/// one whom Dovecot hands on to another server, which alone knows the password: Dovecot may have looked at none.
 fn authenticated<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Unavailable> {
-    let mut user = None;
-    for part in parts {
-        if part == b"nologin" {
-            return Ok(Answer::Refused);
+    let (mut user, mut is_refused, mut is_proxied) = (None, false, false);
+    for (key, value) in parts.map(key_and_value) {
+        match key {
+            b"user" => user = user.or(Some(value)),
+            b"nologin" => is_refused = true,
+            b"proxy" => is_proxied = true,
+            _ => {}
         }
-        user = user.or_else(|| part.strip_prefix(b"user=").map(unescaped));
     }
-    let login = user.and_then(|user| Login::prepare(&user).ok());
-    login.map(Answer::Authenticated).ok_or(Unavailable::Protocol)
+    match user.and_then(login) {
+        _ if is_proxied => Err(Unavailable::Proxied),
+        login if is_refused => Ok(Answer::Refused(login)),
+        login => login.map(Answer::Authenticated).ok_or(Unavailable::Protocol),
+    }
+}
+
+/// Whose log-in has failed, where Dovecot says it, unless it could not tell.
+fn failed<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Unavailable> {
+    let mut user = None;
+    for part in parts.map(key_and_value) {
+        match part {
+            (b"temp", _) | (b"code", b"temp_fail") => return Err(Unavailable::Temporary),
+            (b"user", value) => user = user.or(Some(value)),
+            _ => {}
+        }
+    }
+    Ok(Answer::Refused(user.and_then(login)))
+}
+
+/// What a part is about, and what it says. Some versions of Dovecot write `nologin`, some `nologin=yes`; its own clients look at the key alone.
+fn key_and_value(part: &[u8]) -> (&[u8], &[u8]) {
+    let end = part.iter().position(|&octet| octet == b'=').unwrap_or(part.len());
+    (&part[..end], part.get(end + 1..).unwrap_or_default())
+}
+
+fn login(user: &[u8]) -> Option<Login> {
+    Login::prepare(&unescaped(user)).ok()
 }
 
 fn number(text: &[u8]) -> Option<u32> {

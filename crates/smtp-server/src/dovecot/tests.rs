@@ -72,12 +72,26 @@ fn lines_are_understood() {
         ("OK\t3\tuser=alice", "Some(Answer(3, Ok(Authenticated(Login(\"alice\")))))"),
         ("OK\t3\tx=y\tuser=a\u{1}lb\tlogin", "Some(Answer(3, Err(Protocol)))"),
         ("OK\t3\tuser=a\u{1}\u{31}b", "Some(Answer(3, Ok(Authenticated(Login(\"a1b\")))))"),
-        ("OK\t3\tuser=alice\tnologin", "Some(Answer(3, Ok(Refused)))"),
+        ("OK\t3\tuser=alice\tnologin", "Some(Answer(3, Ok(Refused(Some(Login(\"alice\"))))))"),
+        ("OK\t3\tuser=alice\tnologin=yes", "Some(Answer(3, Ok(Refused(Some(Login(\"alice\"))))))"),
+        ("OK\t3\tnologin=", "Some(Answer(3, Ok(Refused(None))))"),
+        ("OK\t3\tuser=alice\tproxy\thost=192.0.2.1", "Some(Answer(3, Err(Proxied)))"),
+        ("OK\t3\tuser=alice\tproxy=y", "Some(Answer(3, Err(Proxied)))"),
+        ("OK\t3\tproxy=y\tnologin\tuser=alice", "Some(Answer(3, Err(Proxied)))"),
+        (
+            "OK\t3\tuser=alice\tx=proxy\tnologins\tproxy_timeout=9",
+            "Some(Answer(3, Ok(Authenticated(Login(\"alice\")))))",
+        ),
+        ("OK\t3\tuser=alice=proxy\tuser=root", "Some(Answer(3, Ok(Authenticated(Login(\"alice=proxy\")))))"),
+        ("OK\t3\tuser", "Some(Answer(3, Err(Protocol)))"),
         ("OK\t3", "Some(Answer(3, Err(Protocol)))"),
-        ("FAIL\t3\tuser=temp", "Some(Answer(3, Ok(Refused)))"),
+        ("FAIL\t3", "Some(Answer(3, Ok(Refused(None))))"),
+        ("FAIL\t3\tuser=temp", "Some(Answer(3, Ok(Refused(Some(Login(\"temp\"))))))"),
         ("FAIL\t3\tuser=alice\ttemp", "Some(Answer(3, Err(Temporary)))"),
+        ("FAIL\t3\tuser=alice\ttemp=yes", "Some(Answer(3, Err(Temporary)))"),
         ("FAIL\t3\tuser=alice\tcode=temp_fail", "Some(Answer(3, Err(Temporary)))"),
-        ("FAIL\t3\tuser=alice\tuser_disabled", "Some(Answer(3, Ok(Refused)))"),
+        ("FAIL\t3\tcode=temp\tuser=alice", "Some(Answer(3, Ok(Refused(Some(Login(\"alice\"))))))"),
+        ("FAIL\t3\tuser=alice\tuser_disabled", "Some(Answer(3, Ok(Refused(Some(Login(\"alice\"))))))"),
         ("FAIL", "None"),
         ("CONT\tx\t", "None"),
         ("CONT\t1\t!", "None"),
@@ -94,7 +108,7 @@ async fn a_password_is_right_or_wrong_or_cannot_be_told() {
     let right = Fixture::ask(|line| format!("OK\t{}\tuser=alice@example.org", id(line)).into()).await.unwrap();
     assert!(matches!(right, Answer::Authenticated(login) if login.as_str() == "alice@example.org"));
     let wrong = Fixture::ask(|line| format!("FAIL\t{}\tuser=alice", id(line)).into()).await.unwrap();
-    assert!(matches!(wrong, Answer::Refused));
+    assert!(matches!(wrong, Answer::Refused(Some(login)) if login.as_str() == "alice"));
     let later = Fixture::ask(|line| format!("FAIL\t{}\ttemp", id(line)).into()).await;
     assert!(matches!(later, Err(Unavailable::Temporary)));
     let odd = Fixture::ask(|line| format!("CONT\t{}\t", id(line)).into()).await;
@@ -133,8 +147,27 @@ async fn the_mechanisms_are_those_that_are_safe() {
     assert_eq!(dovecot.mechanisms().await, SAFE);
     let fixture = Fixture::new(hello(&["XOAUTH2"]), |_| Say::Nothing);
     assert_eq!(fixture.dovecot(Duration::from_secs(30)).mechanisms().await, []);
+    // A password is asked about by PLAIN.
+    let without_plain = Fixture::new(hello(&["LOGIN", "SCRAM-SHA-256"]), |_| Say::Nothing);
+    assert_eq!(without_plain.dovecot(Duration::from_secs(30)).mechanisms().await, [Mechanism::SCRAM_SHA_256]);
     let nowhere = Dovecot::new(fixture.folder.path().join("nowhere"), Duration::from_secs(30));
     assert_eq!(nowhere.mechanisms().await, PRESUMED);
+}
+
+/// Dovecot takes a mechanism that it does not have for a fault of its client, and closes the connection.
+#[tokio::test]
+async fn a_mechanism_that_is_not_there_ends_no_exchange_of_others() {
+    let fixture = Fixture::new(hello(&["SCRAM-SHA-256"]), |line| match line.split('\t').collect::<Vec<_>>()[..] {
+        ["AUTH", id, "SCRAM-SHA-256", ..] => format!("CONT\t{id}\tc2FsdA==").into(),
+        ["CONT", id, ..] => format!("OK\t{id}\tuser=alice").into(),
+        _ => Say::Close,
+    });
+    let dovecot = fixture.dovecot(Duration::from_secs(30));
+    let (other, _) = dovecot.begin(ABOUT, Mechanism::SCRAM_SHA_256, Some(&secret("n,,"))).await.unwrap();
+    let asked = dovecot.password(ABOUT, login("bob"), secret("x")).await;
+    assert!(matches!(asked, Err(Unavailable::Mechanism(Mechanism::PLAIN))), "{asked:?}");
+    let answer = other.respond(&secret("proof")).await.unwrap();
+    assert!(matches!(answer, Answer::Authenticated(login) if login.as_str() == "alice"));
 }
 
 #[tokio::test]

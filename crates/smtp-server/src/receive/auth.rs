@@ -94,7 +94,7 @@ impl Exchange {
                 self.by_dovecot = true;
                 Step::Authenticated(login)
             }
-            Answer::Refused => Step::Failed(Failure::Credentials),
+            Answer::Refused(_) => Step::Failed(Failure::Credentials),
         }
     }
 }
