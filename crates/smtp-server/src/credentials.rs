@@ -91,8 +91,7 @@ impl Credentials {
 
     /// Who is asked for the password of that login, where it is not the users file.
     pub(crate) fn dovecot_for(&self, login: &Login) -> Option<&Arc<Dovecot>> {
-        let is_in_file = self.logins.get(&key(login.as_str())).is_some_and(|user| user.password.is_some());
-        self.dovecot.as_ref().filter(|_| !is_in_file)
+        self.dovecot.as_ref().filter(|_| self.password(login).is_none())
     }
 
     /// Makes the local domains known.
@@ -185,6 +184,11 @@ impl Credentials {
         self.logins.get(&key(login.as_str())).map(|found| &found.user)
     }
 
+    /// What the users file has of the password of that login.
+    pub(crate) fn password(&self, login: &Login) -> Option<&PasswordHash> {
+        self.logins.get(&key(login.as_str()))?.password.as_ref()
+    }
+
     /// Whom a client's certificate names; nobody, where it names more than one.
     pub(crate) fn named_by(&self, certificate: &PeerCertificate) -> Option<(&LocalUser, &Login)> {
         let mut named = CertificateName::all_of(certificate).filter_map(|name| self.certificates.get(&name));
@@ -206,9 +210,11 @@ impl Credentials {
         }
     }
 
-    /// Whom Dovecot means by that login: the user of that name or address in the users file, else somebody who is in no file.
-    pub(crate) fn user_by_dovecot(&self, login: &Login) -> LocalUser {
-        self.user(login).cloned().unwrap_or_else(|| LocalUser::new(login.as_str()))
+    /// Whom Dovecot means by that login: the user of that name or address in the users file, else somebody who is in no file. Nobody, where
+    /// Dovecot is not who is asked: a password in the users file is the only one, under whichever name Dovecot was asked.
+    pub(crate) fn user_by_dovecot(&self, login: &Login) -> Option<LocalUser> {
+        self.dovecot_for(login)?;
+        Some(self.user(login).cloned().unwrap_or_else(|| LocalUser::new(&key(login.as_str()))))
     }
 
     /// The name under which failures of that login are counted: the same for all logins of a user, in whatever case.

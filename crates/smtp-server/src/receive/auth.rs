@@ -10,7 +10,7 @@ use smtp_policy::guard::{LockedOut, LoginGuard};
 use smtp_policy::recipients::LocalRecipients;
 use smtp_proto::server::AuthStep;
 use smtp_proto::{Mailbox, Mechanism, NotAwaited, PeerCertificate, Reply, ReversePath, Secret};
-use smtp_sasl::{Failure, Login, Question, Server, Step};
+use smtp_sasl::{Failure, Login, PasswordHash, Question, Server, Step};
 
 use super::connection::Receiver;
 use super::{Endpoint, replies};
@@ -32,8 +32,8 @@ pub(super) struct LoggedIn {
 /// By what somebody has logged in.
 #[derive(Debug, Clone)]
 enum Proof {
-    /// What the users file has of the password.
-    Password,
+    /// The password of which the users file had this, by whichever mechanism.
+    Password(PasswordHash),
     /// This certificate, which must go on naming the user.
     Certificate(Box<PeerCertificate>),
     /// What Dovecot has said.
@@ -41,16 +41,16 @@ enum Proof {
 }
 
 impl LoggedIn {
-    /// Whether this would still be so: a reload may have taken the login away, or given it to another user.
+    /// Whether this would still be so: a reload may have taken the login away, given it to another user, or changed the password.
     fn holds(&self, config: &Config) -> bool {
         let credentials = &config.credentials;
         let is_user = || credentials.user(&self.login) == Some(&self.user);
         match &self.proof {
-            Proof::Password => is_user(),
+            Proof::Password(hash) => is_user() && credentials.password(&self.login) == Some(hash),
             Proof::Certificate(shown) => {
                 is_user() && credentials.named_by(shown).is_some_and(|(user, _)| *user == self.user)
             }
-            Proof::Dovecot => credentials.dovecot().is_some() && credentials.user_by_dovecot(&self.login) == self.user,
+            Proof::Dovecot => credentials.user_by_dovecot(&self.login).as_ref() == Some(&self.user),
         }
     }
 
@@ -245,15 +245,10 @@ impl Receiver {
     }
 
     async fn authenticated(&mut self, exchange: &Exchange, login: Login) -> Result<(), NotAwaited> {
-        let credentials = &exchange.config.credentials;
-        let (user, proof) = match (self.certificate(), credentials.user(&login).cloned()) {
-            _ if exchange.by_dovecot => (credentials.user_by_dovecot(&login), Proof::Dovecot),
-            (Some(shown), Some(user)) if exchange.mechanism == AuthMechanism::External => {
-                (user, Proof::Certificate(Box::new(shown.clone())))
-            }
-            (_, Some(user)) => (user, Proof::Password),
-            (_, None) => return self.not_authenticated(exchange, &Failure::Credentials.into()).await,
+        let Some((user, proof)) = self.proven(exchange, &login) else {
+            return self.not_authenticated(exchange, &Failure::Credentials.into()).await;
         };
+        let credentials = &exchange.config.credentials;
         let (client, at) = (self.client(), Instant::now());
         // As the failures were counted: Dovecot may call the user by another name than the client.
         let name = credentials.guarded_name(exchange.server.login().unwrap_or(&login));
@@ -262,6 +257,20 @@ impl Receiver {
         log::authenticated(&self.session, exchange.mechanism, &login);
         self.login = Some(Box::new(LoggedIn { user, login, proof }));
         self.reply_auth(replies::AUTHENTICATED)
+    }
+
+    /// Who has that login, and by what it is known that this client is the one.
+    fn proven(&mut self, exchange: &Exchange, login: &Login) -> Option<(LocalUser, Proof)> {
+        let credentials = &exchange.config.credentials;
+        if exchange.by_dovecot {
+            return Some((credentials.user_by_dovecot(login)?, Proof::Dovecot));
+        }
+        let proof = if exchange.mechanism == AuthMechanism::External {
+            Proof::Certificate(Box::new(self.certificate()?.clone()))
+        } else {
+            Proof::Password(credentials.password(login)?.clone())
+        };
+        Some((credentials.user(login)?.clone(), proof))
     }
 
     async fn not_authenticated(&mut self, exchange: &Exchange, ended: &Ended) -> Result<(), NotAwaited> {

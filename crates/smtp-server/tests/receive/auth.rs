@@ -147,11 +147,8 @@ async fn c06_nobody_acts_for_another() {
     house.stop().await;
 }
 
-#[tokio::test]
-async fn c07_scram_is_offered_where_everybody_has_keys_and_works() {
-    let mut house = house(true).await;
-    let (mut session, offered) = submission(&house).await;
-    assert!(offered.contains("SCRAM-SHA-256"), "{offered}");
+/// Alice logs in by SCRAM-SHA-256.
+async fn scram(session: &mut Dialogue<TlsStream<TcpStream>>) -> (String, Client) {
     let login = Login::prepare(b"alice").unwrap();
     let credentials = Credentials::Password { login, password: prepare_password(b"wonderland").unwrap() };
     let (mechanism, bindings) = (Mechanism::SCRAM_SHA_256, ChannelBindings::default());
@@ -163,7 +160,16 @@ async fn c07_scram_is_offered_where_everybody_has_keys_and_works() {
         let response = client.respond(challenge.as_bytes()).unwrap();
         line = base64(std::str::from_utf8(response.as_bytes()).unwrap());
     }
-    assert!(session.ask(&line).await.starts_with("235 "));
+    (session.ask(&line).await, client)
+}
+
+#[tokio::test]
+async fn c07_scram_is_offered_where_everybody_has_keys_and_works() {
+    let mut house = house(true).await;
+    let (mut session, offered) = submission(&house).await;
+    assert!(offered.contains("SCRAM-SHA-256"), "{offered}");
+    let (reply, client) = scram(&mut session).await;
+    assert!(reply.starts_with("235 "), "{reply}");
     assert_eq!(client.authenticated(), Ok(()));
     house.stop().await;
 }
@@ -204,6 +210,30 @@ async fn whose_login_is_taken_away_sends_no_more() {
     session.ask("RSET").await;
     let reply = session.ask("MAIL FROM:<alice@example.org>").await;
     assert!(reply.starts_with("530 5.7.0 "), "{reply}");
+    house.stop().await;
+}
+
+/// As after a theft: what the old password has opened is shut, by whichever mechanism it was shown.
+#[tokio::test]
+async fn a_new_password_ends_what_the_old_one_permits() {
+    let mut house = house(true).await;
+    let (mut by_plain, _) = submission(&house).await;
+    let (mut by_scram, _) = submission(&house).await;
+    assert!(by_plain.ask(&plain("\0alice\0wonderland")).await.starts_with("235 "));
+    assert!(scram(&mut by_scram).await.0.starts_with("235 "));
+    // Not by a reload that leaves it as it was.
+    house.reload().await;
+    for session in [&mut by_plain, &mut by_scram] {
+        assert!(session.ask("MAIL FROM:<alice@example.org>").await.starts_with("250 "));
+        session.ask("RSET").await;
+    }
+    let new = PasswordHash::make(&prepare_password(b"looking-glass").unwrap());
+    house.write("users.toml", &format!("[alice]\npassword = \"{}\"\n[bob]\n", new.expose()));
+    house.reload().await;
+    for session in [&mut by_plain, &mut by_scram] {
+        let reply = session.ask("MAIL FROM:<alice@example.org>").await;
+        assert!(reply.starts_with("530 5.7.0 "), "{reply}");
+    }
     house.stop().await;
 }
 

@@ -27,6 +27,8 @@ fn dovecot(house: &House, mechanisms: &[&str]) -> ScriptedDovecot {
         match response {
             "AGFsaWNlAHdvbmRlcmxhbmQ=" => format!("OK\t{id}\tuser=alice"),
             "AENhcm9sQGV4YW1wbGUuY29tAHdvbmRlcmxhbmQ=" => format!("OK\t{id}\tuser=carol@example.com"),
+            "AHJvYmVydAB3b25kZXJsYW5k" => format!("OK\t{id}\tuser=bob"),
+            "AGRhdmUAd29uZGVybGFuZA==" => format!("OK\t{id}\tuser=dave\tproxy\thost=192.0.2.1\tnologin"),
             "AHRlbXAAd29uZGVybGFuZA==" => format!("FAIL\t{id}\tuser=temp\ttemp"),
             _ => format!("FAIL\t{id}\tuser=somebody"),
         }
@@ -89,6 +91,39 @@ async fn the_users_file_goes_first() {
     assert!(session.ask(&plain("\0bob\0wonderland")).await.starts_with("535 "));
     assert!(session.ask(&plain("\0bob@example.org\0of the file")).await.starts_with("235 "));
     assert!(!dovecot.heard().iter().any(|line| line.starts_with("AUTH\t")), "{:?}", dovecot.heard());
+    house.stop().await;
+}
+
+/// Under no other name either: Dovecot has more names than one for many, by its own rules.
+#[tokio::test]
+async fn who_has_a_password_in_the_users_file_has_no_second_one() {
+    let mut house = house().await;
+    let _dovecot = dovecot(&house, &["PLAIN"]);
+    let (mut session, _) = submission(&house).await;
+    let reply = session.ask(&plain("\0robert\0wonderland")).await;
+    assert!(reply.starts_with("535 5.7.8 "), "Dovecot's password of bob: {reply}");
+    // And who gets one while logged in is out.
+    assert!(session.ask(&plain("\0alice\0wonderland")).await.starts_with("235 "));
+    let users = std::fs::read_to_string(house.path("users.toml")).unwrap();
+    let hash = users.lines().find(|line| line.starts_with("password")).unwrap();
+    house.write("users.toml", &users.replace("[alice]", &format!("[alice]\n{hash}")));
+    house.reload().await;
+    assert!(session.ask("MAIL FROM:<alice@example.org>").await.starts_with("530 5.7.0 "));
+    house.stop().await;
+}
+
+/// A proxy says OK to any password, and leaves it to the server behind it to look.
+#[tokio::test]
+async fn for_whom_dovecot_is_a_proxy_it_is_no_source() {
+    let lines = Lines::capture();
+    let mut house = house().await;
+    let _dovecot = dovecot(&house, &["PLAIN"]);
+    let (mut session, _) = submission(&house).await;
+    let reply = session.ask(&plain("\0dave\0wonderland")).await;
+    assert!(reply.starts_with("454 4.7.0 "), "{reply}");
+    assert!(session.ask("MAIL FROM:<>").await.starts_with("530 5.7.0 "));
+    let reason = lines.of("authentication_failed")[0]["reason"].to_string();
+    assert!(reason.contains("proxy"), "{reason}");
     house.stop().await;
 }
 

@@ -171,7 +171,7 @@ fn dovecot_is_a_source_for_those_without_a_password() {
     for (name, user) in
         [("Alice@example.org", "alice"), ("b.b@example.org", "bob"), ("carol@example.com", "carol@example.com")]
     {
-        assert_eq!(credentials.user_by_dovecot(&login(name)).as_str(), user);
+        assert_eq!(credentials.user_by_dovecot(&login(name)).unwrap().as_str(), user);
     }
     folder.certificate("mx.example.org");
     let tls = "[tls]\ncertificates = [{ chain = \"mx.example.org.pem\", key = \"mx.example.org.key\" }]";
