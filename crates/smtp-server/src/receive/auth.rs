@@ -83,6 +83,8 @@ pub(super) struct Exchange {
     handed_on: Option<dovecot::Exchange>,
     /// It was Dovecot that has said who it is.
     by_dovecot: bool,
+    /// Whom Dovecot has taken the client for, whether it lets it in or not.
+    answered: Option<Login>,
 }
 
 impl Exchange {
@@ -92,10 +94,20 @@ impl Exchange {
             Answer::Challenge(challenge) => Step::Challenge(challenge),
             Answer::Authenticated(login) => {
                 self.by_dovecot = true;
+                self.answered = Some(login.clone());
                 Step::Authenticated(login)
             }
-            Answer::Refused(_) => Step::Failed(Failure::Credentials),
+            Answer::Refused(login) => {
+                self.answered = login;
+                Step::Failed(Failure::Credentials)
+            }
         }
+    }
+
+    /// Who is tried: as the client has it and then, of which there may be many for one user, as Dovecot has read it.
+    fn names(&self) -> impl Iterator<Item = Box<str>> {
+        let logins = self.server.login().into_iter().chain(&self.answered);
+        logins.map(|login| self.config.credentials.guarded_name(login))
     }
 }
 
@@ -151,7 +163,8 @@ impl Receiver {
                 let (Ok((server, step)), Some(mechanism)) = (started, AuthMechanism::of(mechanism)) else {
                     return self.reply_auth(replies::NOT_AUTHENTICATED);
                 };
-                let exchange = Exchange { server, mechanism, config, handed_on: None, by_dovecot: false };
+                let exchange =
+                    Exchange { server, mechanism, config, handed_on: None, by_dovecot: false, answered: None };
                 (Box::new(exchange), Some(step), said.unwrap_or_default())
             }
             AuthStep::Response(response) => {
@@ -195,8 +208,7 @@ impl Receiver {
             Step::Ask(Question::Password { login, password }) => {
                 if let Some(dovecot) = credentials.dovecot_for(&login) {
                     let answer = dovecot.password(about, login, password).await?;
-                    self.permit(exchange)?;
-                    return Ok(exchange.step(answer));
+                    return self.answered(exchange, answer);
                 }
                 let is_right = credentials.verify(&login, password).await;
                 self.permit(exchange)?;
@@ -206,7 +218,7 @@ impl Receiver {
                 Some(dovecot) => {
                     let (handed_on, answer) = dovecot.begin(about, Mechanism::SCRAM_SHA_256, Some(said)).await?;
                     exchange.handed_on = Some(handed_on);
-                    exchange.step(answer)
+                    return self.answered(exchange, answer);
                 }
                 None => exchange.server.keys(credentials.keys(&login)),
             },
@@ -224,8 +236,14 @@ impl Receiver {
         self.permit(exchange)?;
         let Some(handed_on) = &exchange.handed_on else { return Err(Failure::Malformed.into()) };
         let answer = handed_on.respond(response).await?;
+        self.answered(exchange, answer)
+    }
+
+    /// What Dovecot's answer comes to, if this client may still try to log in as whom Dovecot takes it for.
+    fn answered(&self, exchange: &mut Exchange, answer: Answer) -> Result<Step, Ended> {
+        let step = exchange.step(answer);
         self.permit(exchange)?;
-        Ok(exchange.step(answer))
+        Ok(step)
     }
 
     /// What Dovecot is told about the client.
@@ -235,12 +253,11 @@ impl Receiver {
 
     /// Whether this client may try to log in now, as whom it says it is.
     fn permit(&self, exchange: &Exchange) -> Result<(), LockedOut> {
-        let credentials = &exchange.config.credentials;
+        let limits = &exchange.config.credentials.limits;
         let (client, at) = (self.client(), Instant::now());
-        let name = exchange.server.login().map(|login| credentials.guarded_name(login));
         self.guard(|guard| {
-            guard.permit_client(client, &credentials.limits, at)?;
-            name.map_or(Ok(()), |name| guard.permit_login(client, &name, &credentials.limits, at))
+            guard.permit_client(client, limits, at)?;
+            exchange.names().try_for_each(|name| guard.permit_login(client, &name, limits, at))
         })
     }
 
@@ -250,9 +267,9 @@ impl Receiver {
         };
         let credentials = &exchange.config.credentials;
         let (client, at) = (self.client(), Instant::now());
-        // As the failures were counted: Dovecot may call the user by another name than the client.
-        let name = credentials.guarded_name(exchange.server.login().unwrap_or(&login));
-        self.guard(|guard| guard.succeeded(client, &name, &credentials.limits, at));
+        // Failures may have been counted under either name.
+        let names = exchange.names().chain([credentials.guarded_name(&login)]);
+        self.guard(|guard| names.for_each(|name| guard.succeeded(client, &name, &credentials.limits, at)));
         self.shared.metrics().auth(exchange.mechanism, AuthResult::Ok);
         log::authenticated(&self.session, exchange.mechanism, &login);
         self.login = Some(Box::new(LoggedIn { user, login, proof }));
@@ -285,7 +302,7 @@ impl Receiver {
         self.shared.metrics().auth(exchange.mechanism, result);
         if result == AuthResult::Failed {
             let (client, at, limits) = (self.client(), Instant::now(), exchange.config.credentials.limits);
-            let name = login.map(|login| exchange.config.credentials.guarded_name(login));
+            let name = exchange.names().last();
             let delay = self.guard(|guard| guard.failed(client, name.as_deref(), &limits, at));
             wait(delay).await;
         }

@@ -1,11 +1,12 @@
 //! Dovecot as a second source of credentials, played by a script.
 
 use smtp_sasl::{PasswordHash, prepare_password};
-use smtp_server::metrics::AttemptResult;
+use smtp_server::metrics::{AttemptResult, Service};
 use smtp_testkit::dovecot::{Say, ScriptedDovecot, hello};
 
 use crate::auth::{base64, plain, submission};
-use crate::house::House;
+use crate::client::{OTHER, connect_from, secure};
+use crate::house::{Dialogue, House};
 use crate::lines::Lines;
 
 const AUTH: &str = "[auth]\nfailure_delay = \"0s\"\nfailures_per_client = 3\ndovecot_socket = \"dovecot.sock\"\n";
@@ -17,6 +18,15 @@ async fn house() -> House {
     house.write("aliases", "postmaster: alice\ninfo: alice\n");
     house.reload().await;
     house
+}
+
+/// The reply to one attempt to log in from that address.
+async fn guess_from(source: &str, house: &House, name: &str, password: &str) -> String {
+    let stream = connect_from(source, house.address(Service::Submission, true)).await.stream;
+    let mut session = Dialogue::new(secure(house, stream).await);
+    session.reply().await;
+    session.ask("EHLO laptop.example").await;
+    session.ask(&plain(&format!("\0{name}\0{password}"))).await
 }
 
 /// One that says `user=` and what stands before the `@` of who logs in with the password "wonderland".
@@ -148,6 +158,38 @@ async fn failures_at_dovecot_count_and_lock_out() {
         let series = format!("auth_total{{mechanism=\"PLAIN\",result=\"{result}\"}} {count}\n");
         assert!(metrics.contains(&series), "{metrics}");
     }
+    house.stop().await;
+}
+
+/// By its own rules Dovecot may take many names for one user: `alice@anything`, for one.
+#[tokio::test]
+async fn guesses_are_counted_for_whom_dovecot_takes_the_names() {
+    let limits = AUTH.replace("failures_per_client = 3", "failures_per_client = 5\nfailures_per_login = 3");
+    let mut house = House::start(&limits).await;
+    let _dovecot = ScriptedDovecot::start(&house.path("dovecot.sock"), hello(&["PLAIN"]), |line| {
+        let id = line.split('\t').nth(1).unwrap();
+        let right = ["carol@b2", "carol@b9"].map(|name| base64(&format!("\0{name}\0wonderland")));
+        let is_right = right.iter().any(|right| line.ends_with(&format!("\tresp={right}")));
+        format!("{}\t{id}\tuser=Carol", if is_right { "OK" } else { "FAIL" }).into()
+    });
+    let (mut session, _) = submission(&house).await;
+    for name in ["carol@b0", "carol@b1"] {
+        assert!(session.ask(&plain(&format!("\0{name}\0guess"))).await.starts_with("535 5.7.8 "), "{name}");
+    }
+    // Then they were slips, of whichever name.
+    assert!(session.ask(&plain("\0carol@b2\0wonderland")).await.starts_with("235 "));
+    let reply = guess_from("127.0.0.10", &house, "carol@b3", "guess").await;
+    assert!(reply.starts_with("535 5.7.8 "), "the third: {reply}");
+    // Now right and wrong are answered alike, but for who is known here.
+    for (name, password) in [("carol@b4", "guess"), ("carol@b9", "wonderland")] {
+        let reply = guess_from("127.0.0.10", &house, name, password).await;
+        assert!(reply.starts_with("454 4.7.0 "), "{name}: {reply}");
+    }
+    for _ in 0..4 {
+        let reply = guess_from(OTHER, &house, "carol@b5", "guess").await;
+        assert!(reply.starts_with("535 5.7.8 "), "{reply}");
+    }
+    assert!(guess_from(OTHER, &house, "carol@b9", "wonderland").await.starts_with("235 "));
     house.stop().await;
 }
 

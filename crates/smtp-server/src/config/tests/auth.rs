@@ -168,9 +168,12 @@ fn dovecot_is_a_source_for_those_without_a_password() {
     assert_eq!(credentials.dovecot().unwrap().path(), folder.0.path().join("run/auth"));
     assert!(credentials.is_for_people() && credentials.has_passwords());
     let login = |name: &str| smtp_sasl::Login::prepare(name.as_bytes()).unwrap();
-    for (name, user) in
-        [("Alice@example.org", "alice"), ("b.b@example.org", "bob"), ("carol@example.com", "carol@example.com")]
-    {
+    for (name, user) in [
+        ("Alice@example.org", "alice"),
+        ("b.b@example.org", "bob"),
+        ("carol@example.com", "carol@example.com"),
+        ("CAROL@Example.com", "carol@example.com"),
+    ] {
         assert_eq!(credentials.user_by_dovecot(&login(name)).unwrap().as_str(), user);
     }
     folder.certificate("mx.example.org");
