@@ -43,12 +43,12 @@ pub fn selected<'a>(
     now: SystemTime,
 ) -> impl Iterator<Item = QueuedRecipient> + 'a {
     let is_meant = move |recipient: &&RecipientView| {
-        recipient.state == RecipientProgress::Queued && selector.matches(&candidate(delivery, recipient), now)
+        recipient.state == RecipientProgress::Queued && selector.matches(&candidate(delivery, recipient, now), now)
     };
     delivery.recipients.iter().filter(is_meant).map(move |recipient| self::recipient(delivery, recipient, now))
 }
 
-fn candidate<'a>(delivery: &'a DeliveryView, recipient: &'a RecipientView) -> Candidate<'a> {
+fn candidate<'a>(delivery: &'a DeliveryView, recipient: &'a RecipientView, now: SystemTime) -> Candidate<'a> {
     Candidate {
         id: RecipientId { message: delivery.id.message, number: recipient.number },
         reverse_path: &delivery.reverse_path,
@@ -59,6 +59,7 @@ fn candidate<'a>(delivery: &'a DeliveryView, recipient: &'a RecipientView) -> Ca
         octets: delivery.octets,
         error: recipient.report.as_ref().map(Report::text),
         held: matches!(delivery.state, DeliveryState::Held(_)),
+        released: delivery.is_released(now),
     }
 }
 
@@ -102,11 +103,9 @@ fn state(delivery: &DeliveryView, recipient: &RecipientView, now: SystemTime) ->
 }
 
 fn hold(delivery: &DeliveryView, now: SystemTime) -> Option<Hold> {
-    // Once it was scheduled for now, or tried, its sender holds it no more.
-    let by_sender = delivery.attempts == 0 && delivery.due > now && delivery.released_at > now;
     match &delivery.state {
         DeliveryState::Held(hold) => Some(Hold { reason: hold.reason.clone(), until: hold.until.map(timestamp) }),
-        DeliveryState::Waiting if by_sender => {
+        DeliveryState::Waiting if !delivery.is_released(now) => {
             let until = Some(timestamp(delivery.released_at));
             Some(Hold { reason: "its sender wants it released then (FUTURERELEASE)".to_owned(), until })
         }
@@ -194,6 +193,7 @@ pub fn selector(given: &Selector) -> Result<smtp_queue::Selector, SelectorError>
         }),
         error: optional("error", given.error.as_deref())?,
         held: given.held,
+        released: None,
         limit: given.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
     })
 }

@@ -35,6 +35,8 @@ pub struct Selector {
     pub error: Option<ErrorPattern>,
     /// Held, or not held.
     pub held: Option<bool>,
+    /// May leave, or is held by its sender for later (RFC 4865).
+    pub released: Option<bool>,
     /// At most so many recipients, the oldest messages first. The one who walks through the queue counts.
     pub limit: Option<usize>,
 }
@@ -60,6 +62,8 @@ pub struct Candidate<'a> {
     pub error: Option<&'a str>,
     /// Is it held?
     pub held: bool,
+    /// May it leave, as far as its sender goes ([`DeliveryView::is_released`](crate::DeliveryView::is_released))?
+    pub released: bool,
 }
 
 impl Selector {
@@ -68,6 +72,7 @@ impl Selector {
         let age = now.duration_since(candidate.received_at).unwrap_or_default();
         given(self.ids.as_ref(), |ids| named(ids, candidate.id))
             && given(self.held, |held| held == candidate.held)
+            && given(self.released, |released| released == candidate.released)
             && given(self.older, |older| age >= older)
             && given(self.younger, |younger| age <= younger)
             && given(self.size, |size| size.matches(candidate.octets))
@@ -88,10 +93,11 @@ impl Selector {
 
     /// Does it mean everything there is?
     pub fn is_all(&self) -> bool {
-        let Self { ids, sender, rcpt, domain, relay, older, younger, size, error, held, limit } = self;
+        let Self { ids, sender, rcpt, domain, relay, older, younger, size, error, held, released, limit } = self;
         let ids_or_paths = ids.is_some() || sender.is_some() || rcpt.is_some() || domain.is_some() || relay.is_some();
         let bounds = older.is_some() || younger.is_some() || size.is_some() || limit.is_some();
-        !(ids_or_paths || bounds || error.is_some() || held.is_some())
+        let states = held.is_some() || released.is_some();
+        !(ids_or_paths || bounds || error.is_some() || states)
     }
 }
 

@@ -44,6 +44,19 @@ pub struct DeliveryView {
     pub last_attempt_at: Option<SystemTime>,
 }
 
+impl DeliveryView {
+    /// Whether its sender does not hold it (any more), as MAIL may ask for with HOLDFOR or HOLDUNTIL (RFC 4865): the time has come, or an
+    /// operator has let it go before.
+    pub fn is_released(&self, now: SystemTime) -> bool {
+        is_released(self.attempts, self.due, self.released_at, now)
+    }
+}
+
+pub(crate) fn is_released(attempts: u32, due: SystemTime, released_at: SystemTime, now: SystemTime) -> bool {
+    // Once it was tried, or scheduled for now, nobody asks for the time of its release any more.
+    attempts > 0 || due <= now || released_at <= now
+}
+
 /// What a delivery is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryState {

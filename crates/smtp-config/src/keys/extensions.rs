@@ -89,8 +89,9 @@ pub(super) const KEYS: &[Key] = &[
         value: "`true`, `false`",
         fallback: Value("false"),
         example: "true",
-        text: "Answer ETRN (RFC 1985) for clients of `[relay] networks`, on `mx` listeners only: what waits for a domain of a `[[route]]` is due now \
-               (253; 251 where that is nothing). `@example.com` is that domain and all below it. Other domains, and other clients, are answered 459.",
+        text: "Answer ETRN (RFC 1985) for clients of `[relay] networks`, on `mx` listeners only: what waits for a domain of a `[[route]]`, and is held \
+               neither by its sender nor by an operator, is due now (253; 251 where that is nothing). `@example.com` is that domain and all below it. \
+               Other domains, and other clients, are answered 459.",
     },
     Key {
         path: "extensions.help",

@@ -17,7 +17,9 @@ use crate::schedule::{DeliveryId, Standing};
 use crate::select::{Candidate, IdSelector, Page, Selector};
 use crate::shared::content_octets;
 use crate::store::{ContentError, ReadError, Visit};
-use crate::view::{DeliveryState, DeliveryView, MessageView, QueueStats, RecipientProgress, RecipientView};
+use crate::view::{
+    DeliveryState, DeliveryView, MessageView, QueueStats, RecipientProgress, RecipientView, is_released,
+};
 
 impl Queue {
     /// The deliveries of which the selector names a recipient, the oldest messages first. Reads every row that may be meant:
@@ -183,6 +185,7 @@ impl Queue {
                 None => return Ok(None),
             }
         };
+        let released = is_released(delivery.attempts, delivery.due, released_at(row), now);
         let matches = |recipient: &&RecipientRow| {
             let candidate = Candidate {
                 id: RecipientId { message: row.id, number: recipient.number },
@@ -194,6 +197,7 @@ impl Queue {
                 octets: content_octets(row),
                 error: delivery.report_of(recipient).map(Report::text),
                 held: matches!(standing, Standing::Held { .. }),
+                released,
             };
             selector.matches(&candidate, now)
         };
@@ -223,11 +227,15 @@ impl Queue {
             delay_notice_at: delivery.delay_notice_at,
             state,
             due: delivery.due,
-            released_at: terms::released_at(&message.mail.parameters, message.received_at),
+            released_at: released_at(message),
             attempts: delivery.attempts,
             last_attempt_at: delivery.last_attempt_at,
         }
     }
+}
+
+fn released_at(message: &MessageRow) -> SystemTime {
+    terms::released_at(&message.mail.parameters, message.received_at)
 }
 
 /// A delivery that a selector names.

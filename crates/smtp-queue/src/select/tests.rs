@@ -34,6 +34,7 @@ impl Sample {
             octets: 1_000,
             error: Some("450 4.7.1 Greylisted, try later"),
             held: false,
+            released: true,
         }
     }
 }
@@ -53,6 +54,7 @@ fn nothing_given_means_all() {
     assert!(matches(&Selector::default()));
     assert!(Selector::default().is_all());
     assert!(!selector(|s| s.held = Some(false)).is_all());
+    assert!(!selector(|s| s.released = Some(true)).is_all());
     assert!(!selector(|s| s.limit = Some(1)).is_all());
 }
 
@@ -135,6 +137,18 @@ fn everything_else_that_can_be_asked_for() {
         (false, selector(|s| s.held = Some(true))),
     ] {
         assert_eq!(matches(&selector), expected, "{selector:?}");
+    }
+}
+
+#[test]
+fn what_its_sender_holds_is_told_from_what_may_leave() {
+    let sample = Sample::new();
+    for released in [true, false] {
+        let candidate = Candidate { released, ..sample.candidate() };
+        for wanted in [true, false] {
+            let selector = selector(|s| s.released = Some(wanted));
+            assert_eq!(selector.matches(&candidate, now()), wanted == released, "{wanted} {released}");
+        }
     }
 }
 

@@ -74,7 +74,9 @@ impl Receiver {
     async fn start(&self, node: &Node) -> Reply {
         let mut matched = 0;
         for pattern in node.patterns() {
-            let selector = Selector { domain: Some(pattern), ..Selector::default() };
+            // What is held is not the client's to let go: by an operator, or by who has sent it and said when it may leave.
+            let (held, released) = (Some(false), Some(true));
+            let selector = Selector { domain: Some(pattern), held, released, ..Selector::default() };
             match self.shared.queue().control(&selector, Act::DueNow, SystemTime::now()).await {
                 Ok(report) => matched += report.matched,
                 Err(error) => {

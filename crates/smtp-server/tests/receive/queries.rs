@@ -1,7 +1,9 @@
 //! HELP, VRFY, EXPN and ETRN, as the configuration has them.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
+use smtp_queue::{Act, Page, Selector};
 use smtp_server::metrics::{AttemptResult, Service};
 use tokio::net::TcpStream;
 
@@ -108,16 +110,21 @@ async fn nothing_is_told_by_default() {
     house.stop().await;
 }
 
-/// RFC 1985 §5.1, §5.3: what waits for a domain that has a route is tried at once.
-#[tokio::test]
-async fn etrn_starts_what_waits() {
+/// One with a route for corp.example.
+async fn house_of_corp() -> House {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hop = listener.local_addr().unwrap();
     // Nobody listens there: what is sent there waits, for an hour.
     drop(listener);
     let route = format!("[[route]]\nrecipients = [\"corp.example\", \"*.corp.example\"]\nto = \"smtp://{hop}\"\n");
     let more = format!("retry = [\"1h\", \"…\"]\n{ALL}{}{route}", friends());
-    let mut house = House::start(&more).await;
+    House::start(&more).await
+}
+
+/// RFC 1985 §5.1, §5.3: what waits for a domain that has a route is tried at once.
+#[tokio::test]
+async fn etrn_starts_what_waits() {
+    let mut house = house_of_corp().await;
     let mut client = hello_from(OTHER, mx(&house)).await;
     let answers = [
         ("ETRN corp.example", "251 2.0.0 OK, nothing waiting for node corp.example"),
@@ -158,5 +165,39 @@ async fn etrn_is_for_servers_alone() {
         let reply = client.ask("ETRN corp.example").await;
         assert!(reply.starts_with("502 "), "{reply}");
     }
+    house.stop().await;
+}
+
+/// RFC 4865 §4.2: a message does not leave before its time because a client asks for it; nor does one that an operator holds.
+#[tokio::test]
+async fn etrn_starts_nothing_that_is_held() {
+    let mut house = house_of_corp().await;
+    let mut sender = hello_from(OTHER, house.address(Service::Submission, false)).await;
+    for line in ["MAIL FROM:<a@example.org> HOLDFOR=3600", "RCPT TO:<x@corp.example>"] {
+        let reply = sender.ask(line).await;
+        assert!(reply.starts_with("250 "), "{line}: {reply}");
+    }
+    sender.ask("DATA").await;
+    let reply = sender.ask(&format!("{CONTENT}.")).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    let nothing = [("ETRN corp.example", "251 2.0.0 OK, nothing waiting for node corp.example")];
+    let mut client = hello_from(OTHER, mx(&house)).await;
+    holds(&mut client, &nothing).await;
+
+    let reply = client.send("a@example.org", &["y@corp.example"], CONTENT).await;
+    assert!(reply.starts_with("250 "), "{reply}");
+    house.attempt("y@corp.example", AttemptResult::Deferred).await;
+    let answers = [("ETRN corp.example", "253 2.0.0 OK, 1 pending recipient for node corp.example started")];
+    holds(&mut client, &answers).await;
+    house.attempt("y@corp.example", AttemptResult::Deferred).await;
+    let queue = house.daemon().control().queue().clone();
+    let scheduled = Selector { released: Some(false), ..Selector::default() };
+    let found = queue.find(&scheduled, Page::ALL, SystemTime::now()).unwrap();
+    assert!(matches!(&found[..], [x] if x.attempts == 0 && x.due >= x.released_at), "{found:?}");
+
+    let hold = Act::Hold { reason: "a look first".to_owned(), until: None };
+    queue.control(&Selector::default(), hold, SystemTime::now()).await.unwrap();
+    holds(&mut client, &nothing).await;
+    drop((client, sender));
     house.stop().await;
 }
