@@ -89,8 +89,7 @@ impl Stream {
         config.cert_resolver = Arc::clone(&presented) as _;
         let tls = in_time(within, TlsAcceptor::from(Arc::new(config)).accept(tcp)).await?;
         let (_, state) = tls.get_ref();
-        let own = presented.leaf();
-        let facts = facts(state, state.server_name(), own.as_ref(), |label| {
+        let facts = facts(state, state.server_name(), presented.leaf(), |label| {
             state.export_keying_material([0; 32], label, Some(b""))
         });
         let peer_certificate = leaf(state).and_then(|leaf| Some(Box::new(Certificate::parse(leaf)?.peer())));
@@ -322,8 +321,8 @@ impl Presented {
         Self { by: Arc::clone(&config.cert_resolver), chosen: OnceLock::new() }
     }
 
-    fn leaf(&self) -> Option<CertificateDer<'static>> {
-        self.chosen.get()?.cert.first().cloned()
+    fn leaf(&self) -> Option<&CertificateDer<'static>> {
+        self.chosen.get()?.cert.first()
     }
 }
 

@@ -58,6 +58,13 @@ pub struct ChannelBindings {
     pub server_end_point: Option<Box<[u8]>>,
 }
 
+impl ChannelBindings {
+    /// Whether nothing ties to this connection, so that no SCRAM-…-PLUS can succeed on it.
+    pub fn is_empty(&self) -> bool {
+        self.exporter.is_none() && self.server_end_point.is_none()
+    }
+}
+
 impl fmt::Debug for ChannelBindings {
     /// Which there are, and not their octets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,6 +86,13 @@ mod tests {
         certificate.fingerprint[31] = 0xa0;
         let shown = certificate.fingerprint_hex();
         assert_eq!((shown.len(), &shown[..4], &shown[60..]), (64, "0f00", "00a0"));
+    }
+
+    #[test]
+    fn either_binding_ties() {
+        assert!(ChannelBindings::default().is_empty());
+        assert!(!ChannelBindings { exporter: Some(Box::new([0; 32])), server_end_point: None }.is_empty());
+        assert!(!ChannelBindings { exporter: None, server_end_point: Some([0; 32].into()) }.is_empty());
     }
 
     #[test]

@@ -72,8 +72,7 @@ impl Client {
     /// The best of the mechanisms that a server offers, for these credentials and this connection. None: there is no common one.
     pub fn choose(offered: &[Mechanism], credentials: &Credentials, bindings: &ChannelBindings) -> Option<Mechanism> {
         let usable = |mechanism: &&Mechanism| {
-            offered.contains(mechanism)
-                && (**mechanism != Mechanism::SCRAM_SHA_256_PLUS || best_binding(bindings).is_some())
+            offered.contains(mechanism) && (**mechanism != Mechanism::SCRAM_SHA_256_PLUS || !bindings.is_empty())
         };
         credentials.mechanisms().iter().find(usable).copied()
     }

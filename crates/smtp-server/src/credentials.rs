@@ -117,11 +117,12 @@ impl Credentials {
                 return Err(format!("another user logs in as {:?} already", login.as_str()));
             }
         }
-        for name in logins.first().into_iter().flat_map(|_| &credentials.certificates) {
-            let whom = (credentials.user.clone(), logins[0].clone());
-            let before = self.certificates.insert(name.clone(), whom);
-            if before.is_some_and(|(user, _)| user != credentials.user) {
-                return Err(format!("another user logs in by the certificate {name} already"));
+        if let Some(login) = logins.first() {
+            for name in &credentials.certificates {
+                let before = self.certificates.insert(name.clone(), (credentials.user.clone(), login.clone()));
+                if before.is_some_and(|(user, _)| user != credentials.user) {
+                    return Err(format!("another user logs in by the certificate {name} already"));
+                }
             }
         }
         Ok(())
@@ -164,8 +165,7 @@ impl Credentials {
 
     /// The mechanisms that the users file can serve under this TLS (or without it), the best first.
     pub(crate) fn mechanisms(&self, tls: Option<&TlsFacts>) -> Vec<Mechanism> {
-        let bindings = tls.map(|tls| &tls.channel_bindings);
-        let is_bound = bindings.is_some_and(|found| found.exporter.is_some() || found.server_end_point.is_some());
+        let is_bound = tls.is_some_and(|tls| !tls.channel_bindings.is_empty());
         let offers = [
             (
                 Mechanism::EXTERNAL,

@@ -3,7 +3,7 @@
 use smtp_proto::{ChannelBindings, Secret};
 
 use super::message::{BindingFlag, ClientFinal, ClientFirst};
-use super::{Binding, Digest, ScramKeys, base64, best_binding, binding_named, nonce};
+use super::{Binding, Digest, ScramKeys, base64, binding_named, nonce};
 use crate::Login;
 use crate::server::{Failure, own_identity};
 
@@ -52,7 +52,7 @@ fn check_binding(flag: BindingFlag<'_>, bindings: &ChannelBindings, plus: bool) 
     match flag {
         BindingFlag::Used(name) if plus => binding_named(bindings, name).map(Some).ok_or(Failure::ChannelBinding),
         BindingFlag::None if !plus => Ok(None),
-        BindingFlag::NotOffered if !plus && best_binding(bindings).is_none() => Ok(None),
+        BindingFlag::NotOffered if !plus && bindings.is_empty() => Ok(None),
         _ => Err(Failure::ChannelBinding),
     }
 }

@@ -12,7 +12,6 @@ use smtp_sasl::Login;
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
 
-use crate::credentials::CertificateName;
 use crate::listener::Peer;
 use crate::metrics::{
     AttemptResult, AuthMechanism, DeliveryClass, Guard, GuardAction, ProxyRefusal, Service, Stage, TlsFailure,
@@ -92,7 +91,7 @@ pub fn tls_established(session: &Session, facts: &TlsFacts) {
         key_exchange = facts.key_exchange.as_deref(),
         resumed = facts.resumed,
         server_name = facts.server_name.as_deref(),
-        client_certificate = certificate.map(|found| shown(CertificateName::Fingerprint(found.fingerprint))),
+        client_certificate = certificate.map(|found| format!("sha256:{}", found.fingerprint_hex())),
         client_name = certificate.and_then(|found| found.common_name.as_deref()),
     );
 }
