@@ -114,7 +114,8 @@ impl Served {
         let mut config = ServerConfig::new(HelloName::parse(b"mx.test").expect("a name"));
         config.limits = limits;
         config.queries = Queries { help: true, vrfy: true, expn: true, etrn: true };
-        let session = ServerSession::new(Arc::new(config), tls, now);
+        let mut session = ServerSession::new(Arc::new(config), tls, now);
+        session.trust_xclient();
         let mut served = Self {
             session,
             now,

@@ -155,6 +155,9 @@ pub struct Listener {
     /// The proxies that connections come from, each with a PROXY header; empty: there are none.
     #[serde(default)]
     pub proxy_from: Vec<Placed<String>>,
+    /// The peers that may name the client that they speak for, by XCLIENT; empty: there are none.
+    #[serde(default)]
+    pub xclient_from: Vec<Placed<String>>,
 }
 
 /// `[relay]`

@@ -15,7 +15,7 @@ const LINES: [(&str, &[u8]); 7] = [
     ("RCPT", b"RCPT TO:<alice.example@mx.example.org>"),
     ("RCPT quoted", b"RCPT TO:<\"odd user\"@example.net>"),
     ("DATA", b"DATA"),
-    ("unknown", b"XCLIENT ADDR=192.0.2.1"),
+    ("unknown", b"XFORWARD ADDR=192.0.2.1"),
 ];
 
 fn parse(criterion: &mut Criterion) {

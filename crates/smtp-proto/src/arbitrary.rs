@@ -9,7 +9,8 @@ use crate::{
     AddressLiteral, Argument, AuthIdentity, BodyType, Command, ContentFacts, DeliverBy, DeliverByMode, DeliverByOffer,
     Domain, DomainName, EnhancedStatus, Envelope, EnvelopeId, Extensions, ForwardPath, FutureRelease, Hello, HelloKind,
     HelloName, Hold, HoldInterval, LocalPart, Mail, MailParameters, Mailbox, Mechanism, Notify, OriginalRecipient,
-    Priority, Rcpt, RcptParameters, ReceiverLimits, Reply, ReplyCode, Ret, ReversePath, Secret, Timestamp,
+    Priority, Rcpt, RcptParameters, ReceiverLimits, Reply, ReplyCode, Ret, ReversePath, Secret, Timestamp, Told,
+    XClient, XClientAttribute, XClientName, XClientProtocol,
 };
 
 /// Letters and digits, and some that are neither but are UTF-8.
@@ -107,7 +108,23 @@ arbitrary! {
         eight_bit_header: u.arbitrary()?,
         binary: u.arbitrary()?,
     });
-    Command: |u| Ok(match u.int_in_range(0..=13)? {
+    XClientName: |u| Ok(match u.int_in_range(0..=2)? {
+        0 => Self::Known(u.arbitrary()?),
+        1 => Self::Unavailable,
+        _ => Self::TemporarilyUnavailable,
+    });
+    XClientProtocol: |u| u.choose(&Self::ALL).copied();
+    XClient: |u| Ok(Self {
+        name: u.arbitrary()?,
+        address: told(u)?,
+        port: told(u)?,
+        protocol: u.arbitrary()?,
+        hello: told(u)?,
+        login: told(u)?,
+        destination_address: told(u)?,
+        destination_port: told(u)?,
+    });
+    Command: |u| Ok(match u.int_in_range(0..=14)? {
         0 => Self::Hello(u.arbitrary()?),
         1 => Self::Mail(u.arbitrary()?),
         2 => Self::Rcpt(u.arbitrary()?),
@@ -121,7 +138,8 @@ arbitrary! {
         10 => Self::Expn(u.arbitrary()?),
         11 => Self::StartTls,
         12 => Self::Auth { mechanism: u.arbitrary()?, initial: u.arbitrary()? },
-        _ => Self::Etrn(u.arbitrary()?),
+        13 => Self::Etrn(u.arbitrary()?),
+        _ => Self::XClient(u.arbitrary()?),
     });
     ReplyCode: |u| Self::from_number(u.int_in_range(200..=599)?).ok_or(Error::IncorrectFormat);
     EnhancedStatus: |u| {
@@ -162,11 +180,18 @@ arbitrary! {
         vrfy: u.arbitrary()?,
         expn: u.arbitrary()?,
         etrn: u.arbitrary()?,
+        xclient: XClientAttribute::ALL.into_iter().filter(|_| u.arbitrary().unwrap_or(false)).collect(),
     });
 }
 
 fn limit(u: &mut Unstructured<'_>) -> Result<Option<u32>> {
     if u.arbitrary()? { u.int_in_range(1..=999_999).map(Some) } else { Ok(None) }
+}
+
+/// What a peer says, if it says something.
+fn told<'a, T: Arbitrary<'a>>(u: &mut Unstructured<'a>) -> Result<Option<Told<T>>> {
+    let told: Option<Option<T>> = u.arbitrary()?;
+    Ok(told.map(|known| known.map_or(Told::Unavailable, Told::Known)))
 }
 
 /// A few, each once.

@@ -1,4 +1,4 @@
-//! Commands (RFC 5321 §4.1.1) and those of extensions: STARTTLS, AUTH, BDAT, ETRN.
+//! Commands (RFC 5321 §4.1.1) and those of extensions: STARTTLS, AUTH, BDAT, ETRN, XCLIENT.
 
 use std::fmt::{self, Write as _};
 
@@ -11,6 +11,7 @@ use crate::limits::Limits;
 use crate::parameter::{MailParameters, RcptParameters};
 use crate::path::{ForwardPath, ReversePath};
 use crate::syntax;
+use crate::xclient::XClient;
 
 /// One command line (RFC 5321 §4.1.1, RFC 3207 §4, RFC 4954 §4, RFC 3030 §2, RFC 2033 §4.1, RFC 1985 §5).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +55,8 @@ pub enum Command {
     },
     /// ETRN: send what waits for a domain, or for a node of this server's own naming (RFC 1985 §5).
     Etrn(Argument),
+    /// XCLIENT: a peer that is trusted says for which client it speaks (<https://www.postfix.org/XCLIENT_README.html>).
+    XClient(Box<XClient>),
 }
 
 impl Command {
@@ -86,6 +89,7 @@ impl Command {
             Self::Vrfy(argument) => write_line(output, format_args!("VRFY {argument}")),
             Self::Expn(argument) => write_line(output, format_args!("EXPN {argument}")),
             Self::Etrn(argument) => write_line(output, format_args!("ETRN {argument}")),
+            Self::XClient(xclient) => write_line(output, format_args!("XCLIENT{xclient}")),
             Self::Bdat { octets, last } => {
                 write_line(output, format_args!("BDAT {octets}{}", if *last { " LAST" } else { "" }));
             }
@@ -113,6 +117,7 @@ impl Command {
             Self::Bdat { .. } => "BDAT",
             Self::Auth { .. } => "AUTH",
             Self::Etrn(_) => "ETRN",
+            Self::XClient(_) => "XCLIENT",
         }
     }
 }
@@ -274,7 +279,7 @@ impl Rcpt {
     }
 }
 
-/// The argument of VRFY, EXPN, HELP or ETRN: text without control characters, and without space at its end (RFC 5321 §4.1.1.6).
+/// The argument of VRFY, EXPN, HELP or ETRN, and the LOGIN of XCLIENT: text without control characters, and without space at its end (RFC 5321 §4.1.1.6).
 ///
 /// It is not read further: what it may name is the server's own affair (RFC 5321 §3.5.1, §7.3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

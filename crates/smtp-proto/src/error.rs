@@ -88,6 +88,9 @@ pub enum SyntaxReason {
     /// A parameter that stands there twice.
     #[error("repeated parameter")]
     ParameterRepeated,
+    /// An attribute of XCLIENT that there is not.
+    #[error("unknown attribute")]
+    Attribute,
     /// A parameter that this crate does not know.
     #[error("unknown parameter")]
     ParameterUnknown,
@@ -175,6 +178,7 @@ impl SyntaxError {
             R::AddressLiteral => "Malformed address literal",
             R::PathTooLong => "Address longer than 254 octets",
             R::EndExpected => "Space or end of line expected",
+            R::Attribute => "Unknown attribute",
             R::Parameter => "Malformed parameter",
             R::ParameterRepeated => "Repeated parameter",
             R::ParameterValue => "Malformed parameter value",

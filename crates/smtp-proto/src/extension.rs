@@ -9,6 +9,7 @@ use crate::parameter::{
 use crate::remote_reply::RemoteReply;
 use crate::reply::{Reply, ReplyCode, ReplyError};
 use crate::syntax::extension as syntax;
+use crate::xclient::XClientAttributes;
 
 mod fit;
 
@@ -58,6 +59,9 @@ pub struct Extensions {
     pub expn: bool,
     /// ETRN: a client may ask for what waits for it (RFC 1985).
     pub etrn: bool,
+    /// XCLIENT: the client may say for whom it speaks, by these attributes; none where it is not offered
+    /// (<https://www.postfix.org/XCLIENT_README.html>).
+    pub xclient: XClientAttributes,
 }
 
 /// How many commands a server takes (RFC 9422 §4). Each is 1 to 999,999; written are none below and none above.
@@ -147,12 +151,16 @@ impl Extensions {
             write!(text, "\nFUTURERELEASE {} {}", offer.interval_max, offer.until_max)?;
         }
         match self.deliver_by {
-            None => Ok(()),
-            Some(DeliverByOffer { seconds_min: None }) => text.write_str("\nDELIVERBY"),
+            None => {}
+            Some(DeliverByOffer { seconds_min: None }) => text.push_str("\nDELIVERBY"),
             Some(DeliverByOffer { seconds_min: Some(seconds) }) => {
-                write!(text, "\nDELIVERBY {}", seconds.min(HoldInterval::SECONDS_MAX))
+                write!(text, "\nDELIVERBY {}", seconds.min(HoldInterval::SECONDS_MAX))?;
             }
         }
+        if !self.xclient.is_empty() {
+            text.push_str("\nXCLIENT");
+        }
+        self.xclient.iter().try_for_each(|attribute| write!(text, " {attribute}"))
     }
 
     fn write_flags(&self, flags: &[Flag], text: &mut String) -> fmt::Result {
@@ -181,6 +189,8 @@ impl Extensions {
             self.future_release = syntax::future_release(parameters);
         } else if is("DELIVERBY") {
             self.deliver_by = Some(syntax::deliver_by_offer(parameters));
+        } else if is("XCLIENT") {
+            self.xclient = syntax::xclient_attributes(parameters);
         } else if let Some(flag) = FLAGS.iter().find(|flag| is(flag.keyword)) {
             (flag.offer)(self);
         }

@@ -40,6 +40,7 @@
 //!                 └─ [554] ──▶ only QUIT                                                 │ ▲
 //!                                                                                       │ │
 //!   ready ── STARTTLS ──▶ handshake ── tls_established ──▶ before EHLO                  │ │
+//!   ready ── XCLIENT [220] ──▶ before EHLO                                              │ │
 //!   ready ── AUTH ──▶ Auth [challenge] ──▶ response ──▶ Auth … [235, 535] ──▶ ready     │ │
 //!                                                                                       │ │
 //!   ready ── MAIL [250] ──▶ transaction ◀── RCPT [any] ──┐                              │ │

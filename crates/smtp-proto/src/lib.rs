@@ -135,6 +135,7 @@ mod arbitrary;
 #[cfg(feature = "serde")]
 mod serde;
 mod tls;
+mod xclient;
 
 pub use auth::{AuthResponse, Mechanism, Secret};
 pub use command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
@@ -154,3 +155,4 @@ pub use reply::{Reply, ReplyClass, ReplyCode, ReplyError};
 pub use session::{Deadline, NotAwaited, Protocol, Session, Timer};
 pub use status::{EnhancedStatus, StatusClass, StatusSyntaxError};
 pub use tls::{ChannelBindings, PeerCertificate, TlsFacts};
+pub use xclient::{Told, XClient, XClientAttribute, XClientAttributes, XClientName, XClientProtocol};

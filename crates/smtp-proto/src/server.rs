@@ -8,6 +8,7 @@ mod event;
 mod replies;
 mod state;
 mod turn;
+mod xclient;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use crate::limits::Limits;
 use crate::line::LineCutter;
 use crate::session::{Deadline, NotAwaited, Session, Timer};
 use crate::tls::TlsFacts;
-use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode};
+use crate::{Envelope, Extensions, Hello, HelloKind, HelloName, Reply, ReplyClass, ReplyCode, XClientAttributes};
 use content::MailData;
 use state::State;
 use turn::Owed;
@@ -105,6 +106,8 @@ impl Default for ServerTimeouts {
 /// A server's side of one connection: takes commands and mail data, keeps their order, and settles by itself all that
 /// needs no decision. See [`Session`] for the law of use and [`Event`] for the answers.
 #[derive(Debug)]
+// What they say goes with each state; none of them is one.
+#[allow(clippy::struct_excessive_bools)]
 pub struct ServerSession {
     config: Arc<ServerConfig>,
     state: State,
@@ -120,6 +123,8 @@ pub struct ServerSession {
     transactions: u32,
     /// Command lines.
     commands: u32,
+    /// XCLIENT is taken.
+    trusts_xclient: bool,
     /// What is done about a client that speaks out of turn.
     out_of_turn: OutOfTurn,
     /// The reply that the client must hear first.
@@ -169,6 +174,7 @@ impl ServerSession {
             idle_commands: 0,
             transactions: 0,
             commands: 0,
+            trusts_xclient: false,
             out_of_turn: OutOfTurn::default(),
             owed: None,
             behind_refusal: false,
@@ -217,6 +223,10 @@ impl ServerSession {
                 return Ok(());
             }
             State::QueryAsked(state) => *state,
+            State::XClientAsked => {
+                self.settle_xclient(&reply, now);
+                return Ok(());
+            }
             other => {
                 self.state = other;
                 return Err(NotAwaited);
@@ -230,7 +240,7 @@ impl ServerSession {
     /// Answers [`Event::Hello`]: 250, with what is offered where the client said EHLO. A transaction that was open is
     /// gone with it ([`Event::Reset`] follows), as after RSET (RFC 5321 §4.1.4). STARTTLS is left out where there
     /// is TLS already, REQUIRETLS where there is none (RFC 8689 §2), BINARYMIME where there is no CHUNKING (RFC 3030
-    /// §3). A size that is offered is also the limit then; it is never more than [`Limits::message_octets`], and says
+    /// §3), XCLIENT where it is not taken. A size that is offered is also the limit then; it is never more than [`Limits::message_octets`], and says
     /// that where it is 0.
     ///
     /// # Errors
@@ -250,6 +260,9 @@ impl ServerSession {
         offered.starttls &= self.tls.is_none();
         offered.require_tls &= self.tls.is_some();
         offered.binary_mime &= offered.chunking;
+        if !self.trusts_xclient {
+            offered.xclient = XClientAttributes::NONE;
+        }
         let permitted = self.config.limits.message_octets;
         offered.size = offered.size.map(|octets| if octets == 0 { permitted } else { octets.min(permitted) });
         let reply = self.hello_reply(hello.kind, &offered);

@@ -12,6 +12,7 @@ pub(crate) mod extension;
 pub(crate) mod parameter;
 pub(crate) mod reply;
 pub(crate) mod timestamp;
+pub(crate) mod xclient;
 pub(crate) mod xtext;
 
 use nom::error::{ErrorKind, ParseError};

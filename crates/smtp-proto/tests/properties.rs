@@ -12,7 +12,7 @@ use smtp_proto::{
     DeliverByOffer, Domain, EnhancedStatus, Envelope, EnvelopeId, Extensions, ForwardPath, FutureRelease, Hello,
     HelloKind, HelloName, Hold, HoldInterval, Limits, LocalPart, Mail, MailParameters, Mailbox, Mechanism, Notify,
     OriginalRecipient, Priority, Rcpt, RcptParameters, ReceiverLimits, RemoteReply, Reply, ReplyCode, ReplyReader, Ret,
-    ReversePath, Secret,
+    ReversePath, Secret, Told, XClient, XClientAttribute, XClientName, XClientProtocol,
 };
 
 fn local_part() -> impl Strategy<Value = LocalPart> {
@@ -130,7 +130,7 @@ fn extensions() -> impl Strategy<Value = Extensions> {
     let deliver_by = option::of(1..=999_999_999_u32).prop_map(|seconds_min| DeliverByOffer { seconds_min });
     let auth = proptest::collection::hash_set(mechanism(), 0..8).prop_map(|names| names.into_iter().collect());
     let values = (any::<Option<u64>>(), auth, limits, option::of(future_release), option::of(deliver_by));
-    (values, any::<[bool; 14]>()).prop_map(|((size, auth, limits, future_release, deliver_by), flags)| Extensions {
+    (values, any::<[bool; 22]>()).prop_map(|((size, auth, limits, future_release, deliver_by), flags)| Extensions {
         size,
         pipelining: flags[0],
         eight_bit_mime: flags[1],
@@ -150,6 +150,10 @@ fn extensions() -> impl Strategy<Value = Extensions> {
         vrfy: flags[11],
         expn: flags[12],
         etrn: flags[13],
+        xclient: XClientAttribute::ALL
+            .into_iter()
+            .filter(|attribute| flags[14 + usize::from(*attribute as u8)])
+            .collect(),
     })
 }
 
@@ -177,6 +181,34 @@ fn argument() -> impl Strategy<Value = Argument> {
     "[ -~\u{a1}-\u{ff}]{0,40}[!-~]".prop_map(|text| text.parse().unwrap())
 }
 
+fn told<T: std::fmt::Debug + Clone>(known: impl Strategy<Value = T>) -> impl Strategy<Value = Option<Told<T>>> {
+    option::of(option::of(known).prop_map(|known| known.map_or(Told::Unavailable, Told::Known)))
+}
+
+fn xclient() -> impl Strategy<Value = XClient> {
+    let host_name = || "[!-~]{1,255}".prop_map(|name| name.parse::<HelloName>().unwrap());
+    let name = prop_oneof![
+        host_name().prop_map(XClientName::Known),
+        Just(XClientName::Unavailable),
+        Just(XClientName::TemporarilyUnavailable),
+    ];
+    let protocol = prop_oneof![Just(XClientProtocol::Smtp), Just(XClientProtocol::Esmtp), Just(XClientProtocol::Lmtp)];
+    let client = (option::of(name), told(any::<IpAddr>()), told(any::<u16>()), option::of(protocol));
+    let destination = (told(any::<IpAddr>()), told(any::<u16>()));
+    (client, told(host_name()), told(argument()), destination).prop_map(
+        |((name, address, port, protocol), hello, login, (destination_address, destination_port))| XClient {
+            name,
+            address,
+            port,
+            protocol,
+            hello,
+            login,
+            destination_address,
+            destination_port,
+        },
+    )
+}
+
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         hello().prop_map(Command::Hello),
@@ -188,6 +220,7 @@ fn command() -> impl Strategy<Value = Command> {
         argument().prop_map(Command::Etrn),
         (mechanism(), option::of(secret())).prop_map(|(mechanism, initial)| Command::Auth { mechanism, initial }),
         (any::<u64>(), any::<bool>()).prop_map(|(octets, last)| Command::Bdat { octets, last }),
+        xclient().prop_map(|xclient| Command::XClient(Box::new(xclient))),
         prop_oneof![
             Just(Command::Data),
             Just(Command::Rset),

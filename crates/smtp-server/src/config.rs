@@ -128,6 +128,8 @@ pub struct Listener {
     pub client_certificates: ClientCertificates,
     /// The proxies that all connections come from, each with a PROXY header; empty: there are none.
     pub proxy_from: Arc<[Network]>,
+    /// The peers that may name the client that they speak for, by XCLIENT; empty: there are none.
+    pub xclient_from: Arc<[Network]>,
     /// It is not in the file: a machine that lacks its address family can do without it.
     pub by_default: bool,
 }

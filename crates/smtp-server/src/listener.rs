@@ -214,17 +214,29 @@ struct Open {
 #[derive(Debug)]
 pub struct SessionPermit {
     sessions: Arc<Sessions>,
-    /// None while a proxy has not said whose it is.
+    /// None while a proxy, or a peer that may name clients, has not said whose it is.
     client: Option<Client>,
 }
 
 impl SessionPermit {
     /// Books a session that [`Sessions::admit_unnamed`] has admitted on `peer`, or says that this client has too many.
     pub fn name(mut self, peer: Peer, limits: SessionLimits) -> Result<Self, TooMany> {
-        let client = peer.client();
-        self.sessions.lock().add_client(client, limits)?;
-        self.client = Some(client);
+        self.rename(peer, limits)?;
         Ok(self)
+    }
+
+    /// Books the session on `peer`, and no more on whom it was booked before; or says that this client has too many.
+    pub fn rename(&mut self, peer: Peer, limits: SessionLimits) -> Result<(), TooMany> {
+        let client = peer.client();
+        if self.client == Some(client) {
+            return Ok(());
+        }
+        let mut open = self.sessions.lock();
+        open.add_client(client, limits)?;
+        if let Some(former) = self.client.replace(client) {
+            open.remove_client(former);
+        }
+        Ok(())
     }
 }
 
@@ -234,7 +246,7 @@ impl Sessions {
         self.admit_unnamed(limits)?.name(peer, limits)
     }
 
-    /// Admits one more session of a client that a proxy has yet to name.
+    /// Admits one more session of a client that a proxy, or a peer by XCLIENT, has yet to name.
     pub fn admit_unnamed(self: &Arc<Self>, limits: SessionLimits) -> Result<SessionPermit, TooMany> {
         let mut open = self.lock();
         if open.total >= limits.sessions {

@@ -22,7 +22,7 @@ pub use self::daemon::{
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, authenticated, authentication_failed,
     bounced, closed, connected, delay_notice, held, out_of_turn, proxy_refused, received, refused, success_reported,
-    tls_established, tls_failed, turned_away,
+    tls_established, tls_failed, turned_away, xclient,
 };
 pub use self::layer::{LogError, LogLayer, flush, install};
 pub use self::output::LineQueue;

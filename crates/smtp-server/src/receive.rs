@@ -14,6 +14,7 @@ mod queries;
 mod replies;
 mod times;
 mod transaction;
+mod xclient;
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -52,10 +53,12 @@ pub(crate) struct Endpoint {
     pub(crate) implicit_tls: bool,
     /// The proxies that all connections come from; empty: they come from the clients themselves.
     pub(crate) proxy_from: Arc<[Network]>,
+    /// The peers that may name the client that they speak for, by XCLIENT.
+    pub(crate) xclient_from: Arc<[Network]>,
 }
 
 impl Endpoint {
-    /// What is so without TLS and without a proxy. It greets as `name`: a domain name in ASCII.
+    /// What is so without TLS, without a proxy and without XCLIENT. It greets as `name`: a domain name in ASCII.
     pub(crate) fn new(config: &Config, name: &str, service: Service) -> Self {
         let limits = Limits {
             message_octets: config.limits.message_octets,
@@ -98,6 +101,7 @@ impl Endpoint {
             tls: None,
             implicit_tls: false,
             proxy_from: Arc::default(),
+            xclient_from: Arc::default(),
         }
     }
 }

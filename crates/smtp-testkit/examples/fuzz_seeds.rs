@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use smtp_testkit::transcript::{ClientRole, QueriesServerRole, Role, ServerRole, all};
+use smtp_testkit::transcript::{ClientRole, QueriesServerRole, Role, ServerRole, TrustingServerRole, all};
 
 /// Before the octets, in the input of the target `server_session`: how they are cut, and that all is answered well.
 const SERVER: &[u8] = &[6, 0, 0, 0, 0];
@@ -19,7 +19,8 @@ fn main() -> io::Result<()> {
     let corpus = std::env::args_os().nth(1).ok_or_else(|| io::Error::other("usage: fuzz_seeds FOLDER"))?;
     let corpus = Path::new(&corpus);
     let mut lines = BTreeSet::new();
-    for (name, said) in said_to::<ServerRole>().chain(said_to::<QueriesServerRole>()) {
+    let said = said_to::<ServerRole>().chain(said_to::<QueriesServerRole>()).chain(said_to::<TrustingServerRole>());
+    for (name, said) in said {
         write(corpus, "server_session", &name, &[SERVER, &said])?;
         if let Some(content) = behind_data(&said) {
             write(corpus, "mail_data", &name, &[CUT, content])?;

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 use smtp_proto::{Limits, Session};
 
 pub use client::{ClientRole, LmtpClientRole};
-pub use server::{LmtpServerRole, QueriesServerRole, ServerRole, WatchfulServerRole};
+pub use server::{LmtpServerRole, QueriesServerRole, ServerRole, TrustingServerRole, WatchfulServerRole};
 
 use octets::read_octets;
 use run::{Cuts, Run};

@@ -34,10 +34,11 @@ const LEVELS: [&str; 13] = [
 const REASONS: [&str; 6] = ["other party:", "operator:", "not built:", "departure:", "no test:", "not met:"];
 
 /// Folders of texts that tests run, by the short names that rows have for them.
-const SHORT: [(&str, &str); 7] = [
+const SHORT: [(&str, &str); 8] = [
     ("server/", "smtp-testkit/transcripts/server/"),
     ("queries-server/", "smtp-testkit/transcripts/queries-server/"),
     ("watchful-server/", "smtp-testkit/transcripts/watchful-server/"),
+    ("trusting-server/", "smtp-testkit/transcripts/trusting-server/"),
     ("client/", "smtp-testkit/transcripts/client/"),
     ("lmtp-server/", "smtp-testkit/transcripts/lmtp-server/"),
     ("lmtp-client/", "smtp-testkit/transcripts/lmtp-client/"),

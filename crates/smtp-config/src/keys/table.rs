@@ -120,6 +120,16 @@ pub(super) const KEYS: &[Key] = &[
                everywhere. Connections of others are closed at once: whoever may send that header may call himself anybody.",
     },
     Key {
+        path: "listener.xclient_from",
+        value: "list of networks",
+        fallback: Otherwise("none"),
+        example: "[\"10.0.0.20\"]",
+        text: "The peers (a content filter, nginx, Dovecot, a program for tests) that may say by XCLIENT for which client they speak. They \
+               are offered XCLIENT with NAME, ADDR, PORT, PROTO, HELO, LOGIN, DESTADDR and DESTPORT; the client that they name then takes \
+               their place everywhere, and the session begins anew. LOGIN is for the log alone: it logs nobody in. Others \
+               use the listener as ever, and XCLIENT is refused to them. Not on a listener with `proxy_from`.",
+    },
+    Key {
         path: "relay.networks",
         value: "list of networks",
         fallback: Otherwise("none; without `[local]`, and if all listeners are on loopback addresses, those"),

@@ -28,6 +28,7 @@ pub(super) fn all() -> Extensions {
         vrfy: true,
         expn: true,
         etrn: true,
+        xclient: XClientAttributes::ALL,
     }
 }
 
@@ -53,7 +54,8 @@ fn what_is_written_is_read_back() {
          250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n\
          250-REQUIRETLS\r\n250-MT-PRIORITY\r\n250-HELP\r\n250-VRFY\r\n250-EXPN\r\n250-ETRN\r\n250-AUTH PLAIN SCRAM-SHA-256\r\n\
          250-LIMITS MAILMAX=100 RCPTMAX=50 RCPTDOMAINMAX=1\r\n250-FUTURERELEASE 86400 2026-12-24T18:00:00Z\r\n\
-         250 DELIVERBY 60\r\n"
+         250-DELIVERBY 60\r\n\
+         250 XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n"
     );
     assert_eq!(written(&Extensions::default()), "250 mx.example.com at your service\r\n");
     let some = [
@@ -117,6 +119,21 @@ fn mechanisms_are_read_in_both_forms_and_once_each() {
     }
     let many: Vec<String> = (0..100).map(|number| format!("X{number}")).collect();
     assert_eq!(read_line(&format!("AUTH {}", many.join(" "))).auth.len(), crate::limits::MECHANISMS);
+}
+
+/// Those that are not known say nothing, and one without any offers nothing.
+#[test]
+fn attributes_of_xclient_are_read_in_any_case_and_once_each() {
+    use crate::XClientAttribute as A;
+    let both = XClientAttributes::from_iter([A::Name, A::Address]);
+    for line in
+        ["XCLIENT NAME ADDR", "xclient addr name", "XCLIENT ADDR REVERSE_NAME NAME NAME", "XCLIENT  NAME  ADDR "]
+    {
+        assert_eq!(read_line(line), Extensions { xclient: both, ..Extensions::default() }, "{line}");
+    }
+    for line in ["XCLIENT", "XCLIENT TTL", "XCLIENTS NAME"] {
+        assert_eq!(read_line(line), Extensions::default(), "{line}");
+    }
 }
 
 /// RFC 9422 §3.7: what is malformed in one limit does not count, what is malformed in the line makes it void.

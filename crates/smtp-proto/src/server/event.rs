@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::mail_data::ContentFacts;
 use crate::session::Timer;
-use crate::{Argument, Command, Hello, Mail, Mechanism, Rcpt, Reply, Secret};
+use crate::{Argument, Command, Hello, Mail, Mechanism, Rcpt, Reply, Secret, XClient};
 
 /// What has come from the client. Where an answer is due, no more input is taken until it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub enum Event {
     Expn(Argument),
     /// ETRN: see [`Event::Help`].
     Etrn(Argument),
+    /// XCLIENT, of a peer that [`trust_xclient`](super::ServerSession::trust_xclient) was said of: answer with
+    /// [`reply`](super::ServerSession::reply). 220 greets the client that is named, and the session begins anew, before EHLO; with
+    /// any other reply it goes on as it was.
+    XClient(Box<XClient>),
     /// MAIL begins a transaction: answer with [`reply`](super::ServerSession::reply).
     Mail(Mail),
     /// RCPT names a recipient: answer with [`reply`](super::ServerSession::reply).

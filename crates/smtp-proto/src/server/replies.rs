@@ -40,6 +40,8 @@ pub(super) const RSET_FIRST: Reply =
 pub(super) const BINARY_IN_CHUNKS_ONLY: Reply =
     Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Binary content comes by BDAT only");
 pub(super) const NOT_NOW: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "Not inside a transaction");
+pub(super) const XCLIENT_NOT_PERMITTED: Reply =
+    Reply::new(ReplyCode::MAILBOX_UNAVAILABLE, status(5, 7, 1), "XCLIENT is not permitted to you");
 pub(super) const QUIT_ONLY: Reply = Reply::new(ReplyCode::BAD_SEQUENCE, status(5, 5, 1), "No service here: QUIT");
 pub(super) const NO_LMTP: Reply = Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 1), "This is not LMTP");
 pub(super) const LMTP_ONLY: Reply = Reply::new(ReplyCode::UNRECOGNIZED, status(5, 5, 1), "This is LMTP: LHLO");

@@ -50,6 +50,8 @@ pub(super) enum State {
     AuthResponse,
     /// A question that the session could have answered by itself; with the state that it was asked in.
     QueryAsked(Box<State>),
+    /// XCLIENT waits.
+    XClientAsked,
     /// 220 was sent to STARTTLS.
     Handshake,
     /// The last reply is leaving.
@@ -122,6 +124,7 @@ impl ServerSession {
                 | State::MailDataEndAsked(..)
                 | State::AuthAsked
                 | State::QueryAsked(_)
+                | State::XClientAsked
                 | State::Handshake
                 | State::Closed => Break(None),
             };
@@ -170,6 +173,7 @@ impl ServerSession {
             Command::Expn(argument) if self.config.queries.expn => self.query(Event::Expn(argument)),
             Command::Expn(_) => self.settled(&replies::NO_EXPN),
             Command::Etrn(argument) if self.config.queries.etrn => self.etrn(argument),
+            Command::XClient(xclient) => self.xclient(xclient),
             Command::Etrn(_) | Command::Bdat { .. } => self.refuse_error(replies::NOT_IMPLEMENTED, command),
         }
     }

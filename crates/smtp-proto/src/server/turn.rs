@@ -39,9 +39,9 @@ const CONTENT: &str = "content";
 const OTHER: &str = "another command";
 
 /// What a reply can be owed to; one octet of a session tells which.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     OTHER, NO_COMMAND, CONTENT, "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "HELP", "VRFY", "EXPN",
-    "ETRN", "AUTH", "STARTTLS",
+    "ETRN", "AUTH", "STARTTLS", "XCLIENT",
 ];
 
 /// QUIT may follow any command: it waits for nothing.
@@ -61,6 +61,8 @@ impl ServerSession {
         match command {
             // What stands behind it is its own, and it is of use with PIPELINING only.
             Some(Command::Bdat { .. }) => {}
+            // What is too long for one line comes in several, and all of them may be sent at once.
+            Some(Command::XClient(_)) if self.trusts_xclient => {}
             Some(command) if ends_group(command) => self.end_group(command.verb()),
             Some(command) => self.end_group_unless_pipelining(command.verb()),
             None => self.end_group_unless_pipelining(NO_COMMAND),

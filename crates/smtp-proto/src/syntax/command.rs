@@ -1,4 +1,4 @@
-//! Command lines (RFC 5321 §4.1.1, RFC 3207 §4, RFC 4954 §4, RFC 3030 §2, RFC 2033 §4.1, RFC 1985 §5).
+//! Command lines (RFC 5321 §4.1.1, RFC 3207 §4, RFC 4954 §4, RFC 3030 §2, RFC 2033 §4.1, RFC 1985 §5; XCLIENT).
 
 use nom::Parser;
 use nom::bytes::complete::{tag_no_case, take_while1};
@@ -7,6 +7,7 @@ use nom::sequence::{pair, preceded};
 use super::address::{domain, domain_name, forward_path, reverse_path, text};
 use super::auth::auth_arguments;
 use super::parameter::{mail_parameters, rcpt_parameters};
+use super::xclient::xclient_arguments;
 use super::{Parsed, capitals_of, fail, must, whole};
 use crate::command::{Argument, Command, Hello, HelloKind, HelloName, Mail, Rcpt};
 use crate::domain::Domain;
@@ -52,6 +53,7 @@ pub(crate) fn command(input: &[u8]) -> Parsed<'_, Command> {
         b"HELP" => optional_argument.map(Command::Help).parse(arguments),
         b"VRFY" => argument.map(Command::Vrfy).parse(arguments),
         b"EXPN" => argument.map(Command::Expn).parse(arguments),
+        b"XCLIENT" => xclient_arguments(arguments),
         other => fail(input, unknown(other)),
     }
 }

@@ -7,6 +7,7 @@ use super::whole;
 use crate::auth::Mechanism;
 use crate::extension::{DeliverByOffer, FutureRelease, ReceiverLimits};
 use crate::limits::MECHANISMS;
+use crate::xclient::{XClientAttribute, XClientAttributes};
 
 /// The greatest number that a limit of RFC 9422 may have.
 pub(crate) const RECEIVER_LIMIT_MAX: u32 = 999_999;
@@ -97,4 +98,9 @@ pub(crate) fn deliver_by_offer(parameters: &[u8]) -> DeliverByOffer {
     let digits = parameters.split(|&octet| matches!(octet, b',' | b' ')).next().unwrap_or_default();
     let seconds_min = if is_digits(digits, 9) { u32::try_from(decimal(digits)).ok() } else { None };
     DeliverByOffer { seconds_min }
+}
+
+/// The attributes that a server takes. Those that are not known here say nothing to us.
+pub(crate) fn xclient_attributes(parameters: &[u8]) -> XClientAttributes {
+    words(parameters).filter_map(XClientAttribute::named).collect()
 }

@@ -14,8 +14,8 @@ pub(crate) mod value;
 pub(crate) use value::{envelope_id, original_recipient};
 
 /// `esmtp-param = esmtp-keyword ["=" esmtp-value]`
-struct EsmtpParam<'a> {
-    keyword: &'a [u8],
+pub(super) struct EsmtpParam<'a> {
+    pub(super) keyword: &'a [u8],
     value: Option<&'a [u8]>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn rcpt_parameters(input: &[u8]) -> Parsed<'_, RcptParameters> {
 }
 
 /// Gives each parameter to `put`; what is left is behind the last one.
-fn each_parameter<'a>(
+pub(super) fn each_parameter<'a>(
     input: &'a [u8],
     mut put: impl FnMut(&EsmtpParam<'a>) -> Result<(), SyntaxReason>,
 ) -> Result<&'a [u8], nom::Err<Failure>> {
@@ -80,7 +80,7 @@ fn put_rcpt_parameter(parameters: &mut RcptParameters, param: &EsmtpParam<'_>) -
 /// No keyword that is known is longer.
 const KEYWORD_OCTETS: usize = 11;
 
-fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
+pub(super) fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(SyntaxReason::ParameterRepeated),
@@ -89,7 +89,7 @@ fn put_once<T>(place: &mut Option<T>, value: T) -> Result<(), SyntaxReason> {
 
 impl<'a> EsmtpParam<'a> {
     /// The value of a parameter that must have one.
-    fn value(&self) -> Result<&'a [u8], SyntaxReason> {
+    pub(super) fn value(&self) -> Result<&'a [u8], SyntaxReason> {
         self.value.ok_or(SyntaxReason::ParameterValue)
     }
 

@@ -100,7 +100,12 @@ pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, credentials: &Cred
                 "`addresses` of this listener is empty; leave the listener out, or name an address",
             );
         }
-        let proxy_from: Arc<[Network]> = proxies(prover, &written.proxy_from);
+        let proxy_from = named_peers(prover, &written.proxy_from, "name your proxies");
+        let xclient_from = named_peers(prover, &written.xclient_from, "name the peers that you trust");
+        if let (Some(first), false) = (written.xclient_from.first(), proxy_from.is_empty()) {
+            let text = "a listener has `xclient_from` or `proxy_from`, not both: give each a listener of its own";
+            prover.error(first.place(), text);
+        }
         for address in &written.addresses {
             if address.0.port() != 0 && !seen.insert(address.0) {
                 prover.error(address.place(), format!("{} is named twice", **address));
@@ -116,6 +121,7 @@ pub(super) fn listeners(prover: &mut Prover<'_>, file: &File, credentials: &Cred
                 tls,
                 client_certificates,
                 proxy_from: Arc::clone(&proxy_from),
+                xclient_from: Arc::clone(&xclient_from),
                 by_default: false,
             });
         }
@@ -146,6 +152,7 @@ fn default_listeners(has_local: bool, has_certificates: bool, has_people: bool) 
             tls,
             client_certificates: ClientCertificates::Off,
             proxy_from: Arc::default(),
+            xclient_from: Arc::default(),
             by_default: true,
         })
     };
@@ -226,20 +233,20 @@ fn warn_of_idle_certificates(prover: &mut Prover<'_>, file: &File, credentials: 
     }
 }
 
-/// The proxies of a listener. Everybody is none: whom a header names would then be for everybody to choose.
-fn proxies(prover: &mut Prover<'_>, written: &[Placed<String>]) -> Arc<[Network]> {
-    let mut proxies = Vec::new();
+/// Those who may say for whom they speak. Everybody is none: whom they name would then be for everybody to choose.
+fn named_peers(prover: &mut Prover<'_>, written: &[Placed<String>], advice: &str) -> Arc<[Network]> {
+    let mut peers = Vec::new();
     for written in written {
         let Some(network) = prover.parse::<Network>(written) else { continue };
         if network.is_everything() {
             prover.error(
                 written.place(),
-                format!("{network} is everybody, who could then name any address as his own; name your proxies"),
+                format!("{network} is everybody, who could then name any address as his own; {advice}"),
             );
         }
-        proxies.push(network);
+        peers.push(network);
     }
-    proxies.into()
+    peers.into()
 }
 
 /// Who may send on. What would let everybody do so is refused.

@@ -293,6 +293,30 @@ fn the_proxies_of_a_listener_are_named_and_are_not_everybody() {
 }
 
 #[test]
+fn those_who_may_name_clients_are_named_and_are_not_everybody() {
+    let folder = Folder::new();
+    let listener = |keys: &str| {
+        let rest = format!("addresses = [\"[::]:0\", \"127.0.0.1:0\"]\n{keys}");
+        good_and(&format!("[[listener]]\nservice = \"mx\"\n{rest}"))
+    };
+    let config = folder.good(&listener("xclient_from = [\"10.0.0.20\", \"2001:db8::/64\"]"));
+    for listener in &config.listeners {
+        assert!(listener.xclient_from[0].contains("10.0.0.20".parse().unwrap()));
+        assert_eq!((listener.xclient_from.len(), listener.proxy_from.len()), (2, 0));
+    }
+    assert!(folder.good(&listener("")).listeners.iter().all(|listener| listener.xclient_from.is_empty()));
+    assert_eq!(
+        folder.problem(&listener("xclient_from = [\"::/0\"]")),
+        "c.toml:11:17: ::/0 is everybody, who could then name any address as his own; name the peers that you trust"
+    );
+    assert!(folder.problem(&listener("xclient_from = [\"filter\"]")).contains("is no network"));
+    assert_eq!(
+        folder.problem(&listener("proxy_from = [\"10.0.0.10\"]\nxclient_from = [\"10.0.0.20\"]")),
+        "c.toml:12:17: a listener has `xclient_from` or `proxy_from`, not both: give each a listener of its own"
+    );
+}
+
+#[test]
 fn an_open_relay_is_refused() {
     let folder = Folder::new();
     for network in ["0.0.0.0/0", "::/0"] {

@@ -198,6 +198,7 @@ fn endpoint(config: &Config, listener: &config::Listener, tls: Option<Arc<TlsSer
         tls,
         implicit_tls: listener.tls == ListenerTls::Implicit,
         proxy_from: Arc::clone(&listener.proxy_from),
+        xclient_from: Arc::clone(&listener.xclient_from),
         ..Endpoint::new(config, &config.hostname, listener.service)
     }
 }
@@ -219,8 +220,8 @@ impl Accept {
         let endpoint = Arc::clone(&self.endpoint.borrow());
         let limits = self.shared.config().limits.sessions;
         let sessions = &self.shared.sessions;
-        let admitted =
-            if endpoint.proxy_from.is_empty() { sessions.admit(peer, limits) } else { sessions.admit_unnamed(limits) };
+        let is_for_others = !endpoint.proxy_from.is_empty() || endpoint.trusts_xclient_of(peer);
+        let admitted = if is_for_others { sessions.admit_unnamed(limits) } else { sessions.admit(peer, limits) };
         let permit = match admitted {
             Ok(permit) => permit,
             Err(too_many) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use smtp_mail::{MessageId, RecipientId, Report};
-use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath, TlsFacts};
+use smtp_proto::{ForwardPath, HelloName, Reply, ReversePath, TlsFacts, Told, XClient, XClientProtocol};
 use smtp_sasl::Login;
 use tracing::field::DisplayValue;
 use tracing::{info, warn};
@@ -48,7 +48,7 @@ pub struct Session {
     pub service: Service,
     /// Who the client is.
     pub peer: Peer,
-    /// The address of the proxy that speaks for the client, where one does.
+    /// The address of the proxy, or of the peer with XCLIENT, that speaks for the client, where one does.
     pub proxy: Option<IpAddr>,
 }
 
@@ -113,6 +113,21 @@ pub fn proxy_refused(session: &Session, reason: ProxyRefusal, text: &dyn Display
         reason = reason.as_str(),
         advice = reason.advice(),
         text = %text,
+    );
+}
+
+/// A peer has said by XCLIENT for which client it speaks. All of it is what the peer says.
+pub fn xclient(session: &Session, told: &XClient) {
+    of_session!(
+        info,
+        session,
+        "xclient",
+        protocol = told.protocol.map(XClientProtocol::as_str),
+        destination = told.destination_address.and_then(Told::known).map(shown),
+        destination_port = told.destination_port.and_then(Told::known),
+        name = told.name.as_ref().map(shown),
+        hello = told.hello.as_ref().map(shown),
+        login = told.login.as_ref().map(shown),
     );
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use smtp_mail::{MessageId, RecipientId, Report};
-use smtp_proto::{EnhancedStatus, HelloName, Reply, ReplyCode, ReversePath, TlsFacts};
+use smtp_proto::{EnhancedStatus, HelloName, Reply, ReplyCode, ReversePath, TlsFacts, XClient};
 use smtp_sasl::Login;
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -86,6 +86,7 @@ fn every_line_of_a_session_says_whose_it_is() {
         tls_established(&session, &TlsFacts::default());
         tls_failed(&session, TlsFailure::NotTls, &"x");
         proxy_refused(&session, ProxyRefusal::Malformed, &"x");
+        xclient(&session, &XClient::default());
         authenticated(&session, AuthMechanism::Plain, &login);
         authentication_failed(&session, AuthMechanism::Plain, Some(&login), &"x");
         refuse(&session, "client.example", "x");
@@ -103,7 +104,7 @@ fn every_line_of_a_session_says_whose_it_is() {
         held(&session, MessageId::from_raw(1), "x");
         closed(&session, Closed { reason: &"quit", messages: 1, refused: 1, duration: Duration::ZERO });
     });
-    assert_eq!(lines.len(), 9);
+    assert_eq!(lines.len(), 10);
     for line in lines {
         let json: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(json["session"], session.id.to_string(), "{line}");

@@ -78,6 +78,8 @@ names! {
         Data = "data",
         /// BDAT: the first of a message.
         Bdat = "bdat",
+        /// XCLIENT.
+        XClient = "xclient",
         /// The end of the mail data: the answer that accepts or refuses the message.
         Message = "message",
         /// Any other verb, whatever the client wrote.

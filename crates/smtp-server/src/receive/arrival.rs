@@ -89,11 +89,7 @@ pub(crate) fn turn_away(
     endpoint: &Endpoint,
     too_many: TooMany,
 ) {
-    let text = match too_many {
-        TooMany::Sessions => "Too many sessions at the moment; try again later",
-        TooMany::SessionsPerClient => "Too many sessions from your address; close some",
-    };
-    let reply = Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text);
+    let reply = too_many_reply(too_many);
     if !endpoint.implicit_tls {
         let mut line = bytes::BytesMut::new();
         reply.encode(&mut line);
@@ -103,4 +99,13 @@ pub(crate) fn turn_away(
     shared.metrics().guard(too_many.into(), GuardAction::Refused);
     shared.metrics().reject(Stage::Connect, reply.code());
     log::turned_away(session, &reply, &too_many);
+}
+
+/// What a client is told that is too many.
+pub(super) const fn too_many_reply(too_many: TooMany) -> Reply {
+    let text = match too_many {
+        TooMany::Sessions => "Too many sessions at the moment; try again later",
+        TooMany::SessionsPerClient => "Too many sessions from your address; close some",
+    };
+    Reply::new(ReplyCode::SERVICE_NOT_AVAILABLE, EnhancedStatus::new(4, 7, 0), text)
 }

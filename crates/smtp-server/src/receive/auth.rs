@@ -132,7 +132,12 @@ impl Receiver {
         if !is_safe || !offers_login(&self.endpoint, self.session.peer) || self.login.is_some() {
             return Vec::new();
         }
-        config.credentials.offered(tls).await
+        let mut offered = config.credentials.offered(tls).await;
+        if self.named.is_some() {
+            // The certificate is that of the peer, and not of the client that it speaks for.
+            offered.retain(|mechanism| *mechanism != Mechanism::EXTERNAL);
+        }
+        offered
     }
 
     /// Who has logged in, where the configuration still has that login.

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream, now};
+use smtp_io::{CloseLimits, Connection, ConnectionError, Stream, now};
 use smtp_proto::server::{AuthStep, CloseReason, Event, Framing, Protocol, Refusal, ServerSession, Subject};
 use smtp_proto::{
     Argument, Command, ContentFacts, EnhancedStatus, Extensions, ForwardPath, Hello, HelloKind, Mail, NotAwaited,
@@ -12,10 +12,10 @@ use smtp_proto::{
 };
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use super::auth::{Exchange, LoggedIn};
 use super::transaction::{Incoming, Refused, Sender, Transaction};
+use super::xclient::{self, Named};
 use super::{Endpoint, Phase, handshake, offer, replies};
 use crate::listener::SessionPermit;
 use crate::log;
@@ -48,12 +48,14 @@ pub(super) struct Receiver {
     pub(super) exchange: Option<Box<Exchange>>,
     /// Who has logged in.
     pub(super) login: Option<Box<LoggedIn>>,
+    /// What the peer has said of the client that it speaks for.
+    pub(super) named: Option<Box<Named>>,
     transaction: Option<Box<Transaction>>,
     opened: Instant,
     messages: u64,
     pub(super) refused: u64,
     _guard: SessionGuard,
-    _permit: SessionPermit,
+    pub(super) permit: SessionPermit,
 }
 
 /// What an event asks for that takes longer. So no event is held while the session waits: it is large, and sessions are many.
@@ -99,7 +101,7 @@ impl Opened {
             return Some(self.receiver(tcp, None, None));
         };
         // On the heap, as all that is large and rare: sessions are many, and most of them wait.
-        match Box::pin(secure(tcp, tls.acceptor(), endpoint.engine.timeouts.start_tls, phase)).await {
+        match Box::pin(handshake::secure(tcp, tls.acceptor(), endpoint.engine.timeouts.start_tls, phase)).await {
             Ok((stream, facts)) => {
                 handshake::done(shared, session, &facts);
                 Some(self.receiver(stream, Some(facts), None))
@@ -128,12 +130,13 @@ impl Opened {
             submitter,
             exchange: None,
             login: None,
+            named: None,
             transaction: None,
             opened: self.at,
             messages: 0,
             refused: 0,
             _guard: self.guard,
-            _permit: self.permit,
+            permit: self.permit,
         }
     }
 }
@@ -218,6 +221,7 @@ impl Receiver {
                 self.reply(Verb::Rcpt, Stage::Rcpt, reply, Paths::of_recipient(&rcpt.forward_path))
             }
             Event::MailDataStart(framing) => self.mail_data_start(framing),
+            Event::XClient(told) => self.xclient(&told),
             Event::Help(_) => self.help(),
             Event::Vrfy(argument) => self.vrfy(&argument),
             Event::Expn(argument) => self.expn(&argument),
@@ -273,7 +277,8 @@ impl Receiver {
         let config = self.shared.config();
         let client = offer::Client { service: self.endpoint.service, secured, may_ask: self.may_ask(&config) };
         let offered = offer::extensions(&config, client, SystemTime::now());
-        let offered = Extensions { starttls, auth: self.mechanisms().await, ..offered };
+        let offered =
+            Extensions { starttls, auth: self.mechanisms().await, xclient: self.endpoint.xclient(), ..offered };
         self.connection.session().hello(offered, now())
     }
 
@@ -335,7 +340,8 @@ impl Receiver {
         let engine = self.connection.session();
         let incoming = Incoming {
             peer: self.session.peer,
-            hello: engine.client_hello().cloned(),
+            name: self.named.as_deref().and_then(Named::name).cloned(),
+            hello: xclient::hello(self.named.as_deref(), engine.client_hello()),
             tls: engine.tls().cloned(),
             facts,
         };
@@ -382,6 +388,7 @@ impl Receiver {
                 Command::Rcpt(rcpt) => (Verb::Rcpt, Stage::Rcpt, Paths::of_recipient(&rcpt.forward_path)),
                 Command::Data => (Verb::Data, Stage::Data, Paths::default()),
                 Command::Bdat { .. } => (Verb::Bdat, Stage::Data, Paths::default()),
+                Command::XClient(_) => (Verb::XClient, Stage::Command, Paths::default()),
                 _ => (Verb::Other, Stage::Command, Paths::default()),
             },
             Subject::Content => (Verb::Message, Stage::Message, Paths::default()),
@@ -402,7 +409,7 @@ impl Receiver {
             stage,
             reply,
             reason: &reply.text(),
-            hello: engine.client_hello().map(|hello| &hello.name),
+            hello: self.named.as_deref().and_then(Named::hello).or(engine.client_hello().map(|hello| &hello.name)),
             reverse_path: self.transaction.as_deref().map(Transaction::reverse_path).or(paths.reverse),
             forward_path: paths.forward,
         };
@@ -448,28 +455,6 @@ pub(super) enum Broken {
     Silent,
     #[error("the server is going down")]
     Stopping,
-}
-
-/// Makes the connection one under TLS, from the first octet.
-async fn secure(
-    tcp: TcpStream,
-    acceptor: TlsAcceptor,
-    within: Duration,
-    phase: &mut watch::Receiver<Phase>,
-) -> Result<(Stream, TlsFacts), Broken> {
-    let handshake = async {
-        if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
-            return Err(Broken::Silent);
-        }
-        let mut stream = Stream::from(tcp);
-        let facts = stream.accept_tls(&acceptor, within).await.map_err(ConnectionError::Handshake)?;
-        Ok((stream, facts))
-    };
-    let handshake = tokio::time::timeout(within, handshake);
-    unless_stopped(phase, async {
-        handshake.await.unwrap_or_else(|_| Err(ConnectionError::from(HandshakeError::TimedOut { within }).into()))
-    })
-    .await
 }
 
 /// Does the work, unless the server begins to stop.

@@ -17,6 +17,9 @@ impl Receiver {
         let config = self.shared.config();
         let is_early = self.is_early(&config, phase).await;
         self.watch_turns(&config);
+        if self.endpoint.trusts_xclient_of(self.session.peer) {
+            self.connection.session().trust_xclient();
+        }
         let reply = self.greeting();
         if reply.class() != ReplyClass::Completion {
             self.note_refusal(Stage::Connect, &reply, Paths::default());
@@ -44,7 +47,7 @@ impl Receiver {
     }
 
     /// From now on those who are watched wait for the replies that they must wait for.
-    fn watch_turns(&mut self, config: &Config) {
+    pub(super) fn watch_turns(&mut self, config: &Config) {
         let is_watched = self.endpoint.service != Service::Lmtp && self.is_watched(config);
         let out_of_turn = match config.guards.pipelining {
             _ if !is_watched => OutOfTurn::Permit,

@@ -1,11 +1,40 @@
-//! What came of a TLS handshake with a client, for log and metrics.
+//! The TLS handshake with a client that comes before SMTP, and what came of any, for log and metrics.
 
-use smtp_io::{ConnectionError, HandshakeError};
+use std::time::Duration;
+
+use smtp_io::{ConnectionError, HandshakeError, Stream};
 use smtp_proto::TlsFacts;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
+use super::Phase;
+use super::connection::{Broken, unless_stopped};
 use crate::log;
 use crate::metrics::TlsFailure;
 use crate::shared::Shared;
+
+/// Makes the connection one under TLS, from the first octet.
+pub(super) async fn secure(
+    tcp: TcpStream,
+    acceptor: TlsAcceptor,
+    within: Duration,
+    phase: &mut watch::Receiver<Phase>,
+) -> Result<(Stream, TlsFacts), Broken> {
+    let handshake = async {
+        if !matches!(tcp.peek(&mut [0]).await, Ok(1..)) {
+            return Err(Broken::Silent);
+        }
+        let mut stream = Stream::from(tcp);
+        let facts = stream.accept_tls(&acceptor, within).await.map_err(ConnectionError::Handshake)?;
+        Ok((stream, facts))
+    };
+    let handshake = tokio::time::timeout(within, handshake);
+    unless_stopped(phase, async {
+        handshake.await.unwrap_or_else(|_| Err(ConnectionError::from(HandshakeError::TimedOut { within }).into()))
+    })
+    .await
+}
 
 /// Takes note of a handshake that is done.
 pub(super) fn done(shared: &Shared, session: &log::Session, facts: &TlsFacts) {

@@ -10,6 +10,9 @@ const fn reply(code: ReplyCode, status: (u8, u16, u16), text: &'static str) -> R
 /// The client has spoken before it was greeted (RFC 5321 §3.1).
 pub(super) const EARLY: Reply =
     reply(ReplyCode::TRANSACTION_FAILED, (5, 5, 1), "You have not waited for the greeting: closing the channel");
+/// XCLIENT: the client has no address that the policy could ask about.
+pub(super) const NO_ADDRESS: Reply =
+    reply(ReplyCode::MAILBOX_UNAVAILABLE, (5, 7, 1), "Clients whose address is not known are not served");
 /// There is no text of the operator any more (RFC 5321 §4.1.1.8).
 pub(super) const NO_HELP: Reply = reply(ReplyCode::HELP, (2, 0, 0), "See RFC 5321");
 /// ETRN names no domain (RFC 1985 §5.1).

@@ -11,7 +11,8 @@ use smtp_mail::{MessageId, submission, terms};
 use smtp_policy::recipients::Target;
 use smtp_policy::{Facts, LoginState};
 use smtp_proto::{
-    ContentFacts, ForwardPath, Hello, Mail, MailParameters, Mailbox, Priority, Rcpt, Reply, ReversePath, TlsFacts,
+    ContentFacts, DomainName, ForwardPath, Hello, Mail, MailParameters, Mailbox, Priority, Rcpt, Reply, ReversePath,
+    TlsFacts,
 };
 use smtp_queue::{CommitError, Draft, DraftError, NewMessage};
 
@@ -89,6 +90,8 @@ impl Sender<'_> {
 /// What the session knows of the message when its content is complete.
 pub(super) struct Incoming {
     pub(super) peer: Peer,
+    /// The name that the address is known to have.
+    pub(super) name: Option<DomainName>,
     pub(super) hello: Option<Hello>,
     pub(super) tls: Option<TlsFacts>,
     pub(super) facts: ContentFacts,
@@ -277,7 +280,7 @@ impl Transaction {
             hello: incoming.hello.as_ref(),
             address: incoming.peer.address(),
             uid: incoming.peer.uid(),
-            name: None,
+            name: incoming.name.as_ref(),
             by: &self.config.hostname,
             smtputf8: self.mail.parameters.smtputf8,
             authenticated: self.login.is_some(),

@@ -138,8 +138,13 @@ async fn hold_at(service: Service, table: &str, more: &str) {
 
 /// The same with this configuration.
 async fn hold_in(service: Service, table: &str, more: &str) {
+    hold_on(LISTENERS, service, table, more).await;
+}
+
+/// The same with these listeners beside those of the house.
+async fn hold_on(listeners: &str, service: Service, table: &str, more: &str) {
     let cases = case::parse(table);
-    let mut house = House::start(&format!("{more}{LISTENERS}")).await;
+    let mut house = House::start(&format!("{more}{listeners}")).await;
     let keys = ScramKeys::make(&prepare_password(b"wonderland").unwrap());
     house.write("users.toml", &USERS.replace("KEYS", &keys.expose()));
     house.reload().await;
@@ -199,6 +204,14 @@ async fn queries() {
                 [relay]\nnetworks = [\"127.0.0.1/32\"]\n\
                 [[route]]\nrecipients = [\"corp.example\"]\nto = \"smtp://127.0.0.1:9\"\n";
     hold(include_str!("cases/queries.txt"), more).await;
+}
+
+/// XCLIENT, from a peer that is listed: <https://www.postfix.org/XCLIENT_README.html>.
+#[tokio::test]
+async fn xclient() {
+    // Of LMTP, since its listeners are the tables' own.
+    let trusting = LISTENERS.replace("service = \"lmtp\"", "xclient_from = [\"127.0.0.1\"]\nservice = \"lmtp\"");
+    hold_on(&trusting, Service::Lmtp, include_str!("cases/xclient.txt"), HASTE).await;
 }
 
 /// RFC 2920 §2, §3.1: whose turn it is to speak.

@@ -1,4 +1,5 @@
-//! `HAProxy` in front of a listener, by both versions of the PROXY protocol, and swaks, which names any client as a proxy does.
+//! `HAProxy` in front of a listener, by both versions of the PROXY protocol, and swaks, which names any client as a proxy does, or by
+//! XCLIENT.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -21,7 +22,11 @@ const CLIENT: &str = "127.0.0.9";
 const CONTENT: &str = "From: <sender@client.test>\r\nTo: <alice@example.org>\r\nSubject: by a proxy\r\n\r\nhello\r\n";
 
 async fn house() -> (House, SocketAddr) {
-    let mut house = House::start(BEHIND).await;
+    house_with(BEHIND).await
+}
+
+async fn house_with(listener: &str) -> (House, SocketAddr) {
+    let mut house = House::start(listener).await;
     let behind = house
         .daemon()
         .listening()
@@ -124,6 +129,30 @@ async fn swaks_names_any_client_as_a_proxy() {
         tokio::task::spawn_blocking(move || run(&mut swaks)).await.unwrap();
         let trace = arrived(&mut house).await;
         assert!(trace.contains(shown) && !trace.contains("[127.0.0.1]"), "version {version}, {family}: {trace}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's swaks"]
+async fn swaks_names_any_client_by_xclient() {
+    let (mut house, trusting) = house_with(&BEHIND.replace("proxy_from", "xclient_from")).await;
+    let content = with_crlf(CONTENT.as_bytes());
+    fs::write(house.path("content.eml"), content.trim_ascii_end()).unwrap();
+    for (address, shown) in [
+        ("192.0.2.7", "from spike.example (client.example [192.0.2.7])"),
+        ("IPV6:2001:db8::7", "from spike.example (client.example [IPv6:2001:db8::7])"),
+    ] {
+        let mut swaks = Command::new("swaks");
+        swaks.args(["--server", &trusting.to_string(), "--helo", "client.test"]);
+        swaks.args(["--from", "sender@client.test", "--to", "alice@example.org"]);
+        swaks.args(["--xclient-helo", "spike.example", "--xclient-login", "a b+c", "--xclient-proto", "ESMTP"]);
+        swaks.args(["--xclient-destaddr", "198.51.100.25", "--xclient-destport", "25", "--xclient-delim"]);
+        swaks.args(["--xclient-name", "client.example", "--xclient-addr", address, "--xclient-port", "40000"]);
+        swaks.arg("--data").arg(format!("@{}", house.path("content.eml").display()));
+        tokio::task::spawn_blocking(move || run(&mut swaks)).await.unwrap();
+        let trace = arrived(&mut house).await;
+        assert!(trace.contains(shown) && !trace.contains("127.0.0.1"), "{address}: {trace}");
     }
     house.stop().await;
 }

@@ -32,6 +32,7 @@ mod smuggling;
 mod stop;
 mod storage;
 mod tls;
+mod xclient;
 
 use house::House;
 use smtp_server::metrics::AttemptResult;

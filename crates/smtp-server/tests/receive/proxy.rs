@@ -34,7 +34,7 @@ fn behind(limits: &str) -> String {
     )
 }
 
-fn address(house: &mut House, ip: &str) -> SocketAddr {
+pub(crate) fn address(house: &mut House, ip: &str) -> SocketAddr {
     let listening = house.daemon().listening();
     listening.iter().map(|one| one.address).find(|address| address.ip().to_string() == ip).unwrap()
 }

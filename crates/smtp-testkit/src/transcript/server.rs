@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use smtp_proto::server::{AuthStep, Event, OutOfTurn, Protocol, Queries, Refusal, ServerConfig, ServerSession};
 use smtp_proto::{
     Command, EnhancedStatus, Extensions, Limits, Mechanism, NotAwaited, Reply, ReplyCode, Secret, TlsFacts,
+    XClientAttributes,
 };
 
 use super::{Role, Shown};
@@ -33,7 +34,7 @@ impl Role for ServerRole {
 
     fn show(event: &Event) -> Shown {
         match event {
-            Event::Connected => Shown::Asked("Connected".to_owned(), "220 mx.example.com ESMTP"),
+            Event::Connected => Shown::Asked("Connected".to_owned(), GREETING),
             Event::Hello(hello) => {
                 Shown::Asked(format!("Hello({})", line(&Command::Hello(hello.clone()))), WILLING_HELLO)
             }
@@ -60,6 +61,7 @@ impl Role for ServerRole {
             Event::Vrfy(argument) => Shown::Asked(format!("Vrfy({argument})"), "252 2.5.0 Send, and see"),
             Event::Expn(argument) => Shown::Asked(format!("Expn({argument})"), "550 5.1.1 No such list"),
             Event::Etrn(argument) => Shown::Asked(format!("Etrn({argument})"), "250 2.0.0 Begun"),
+            Event::XClient(xclient) => Shown::Asked(format!("XClient({})", xclient.to_string().trim_start()), GREETING),
             Event::Refused(Refusal { reply, .. }) => Shown::Told(format!("Refused({})", reply.code())),
             other => Shown::Told(format!("{other:?}")),
         }
@@ -142,6 +144,12 @@ server_roles! {
         session.watch_turns(OutOfTurn::Refuse);
         session
     };
+    /// The same, and its peer is trusted to name clients by XCLIENT.
+    TrustingServerRole: "trusting-server", true, |limits, now| {
+        let mut session = WatchfulServerRole::session(limits, now);
+        session.trust_xclient();
+        session
+    };
 }
 
 fn config() -> ServerConfig {
@@ -152,6 +160,7 @@ fn session(config: ServerConfig, now: Instant) -> ServerSession {
     ServerSession::new(Arc::new(config), None, now)
 }
 
+const GREETING: &str = "220 mx.example.com ESMTP";
 const WILLING_HELLO: &str = "hello PIPELINING SIZE=1000000 STARTTLS ENHANCEDSTATUSCODES 8BITMIME SMTPUTF8";
 
 /// Octets that come by AUTH are shown: those in a transcript are no secrets.
@@ -189,6 +198,7 @@ fn extensions(words: &str) -> Extensions {
             "BINARYMIME" => extensions.binary_mime = true,
             "DSN" => extensions.dsn = true,
             "REQUIRETLS" => extensions.require_tls = true,
+            "XCLIENT" => extensions.xclient = XClientAttributes::ALL,
             "AUTH" => extensions.auth = vec![Mechanism::PLAIN, Mechanism::LOGIN],
             _ => {
                 let octets = word.strip_prefix("SIZE=").and_then(|octets| octets.parse().ok());

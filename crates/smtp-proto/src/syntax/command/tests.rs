@@ -71,7 +71,7 @@ fn unknown_commands_are_told_from_those_not_implemented() {
         "DATA\0",
         "\u{e9}",
         "EHLO\ta",
-        "XCLIENT ADDR=1.2.3.4",
+        "XFORWARD ADDR=1.2.3.4",
         "AUTHENTICATE x",
         " DATA",
     ] {
