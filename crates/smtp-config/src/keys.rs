@@ -118,13 +118,20 @@ fn look_into(section: &str, table: &DeTable<'_>, found: &mut Vec<Misplaced>) {
         let path = if section.is_empty() { name.to_string() } else { format!("{section}.{name}") };
         if let Some(section) = SECTIONS.iter().find(|section| section.path == path) {
             match wrong_brackets(section, value.get_ref()) {
-                Some(message) => found.push(Misplaced { span: key.span(), message }),
+                Some(message) => found.push(Misplaced { span: key.span(), message, beside_secrets: false }),
                 None => look_into_tables(&path, value.get_ref(), found),
             }
         } else if !KEYS.iter().any(|key| key.path == path) {
-            found.push(Misplaced { span: key.span(), message: unknown_key(section, name) });
+            let (message, beside_secrets) = (unknown_key(section, name), has_secrets(section));
+            found.push(Misplaced { span: key.span(), message, beside_secrets });
         }
     }
+}
+
+/// Whether a password is named in this section, or in the one that it is in.
+fn has_secrets(section: &str) -> bool {
+    let outermost = section.split('.').next().unwrap_or(section);
+    SECTIONS.iter().any(|known| known.path.strip_prefix(outermost) == Some(".password"))
 }
 
 /// `[listener]` for `[[listener]]`, and the reverse.

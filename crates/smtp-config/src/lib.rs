@@ -24,6 +24,7 @@ mod find;
 mod keys;
 mod problem;
 mod reference;
+mod secret;
 mod source;
 mod suggest;
 mod users;

@@ -22,6 +22,8 @@ struct Place {
     line: usize,
     column: usize,
     excerpt: String,
+    /// The excerpt is not what the line says.
+    is_hidden: bool,
     caret_offset: usize,
     caret_width: usize,
 }
@@ -39,12 +41,13 @@ impl Problem {
 
     /// The same without what the line says: only headings and addresses are shown, of other lines the key.
     pub(crate) fn without_values(mut self) -> Self {
-        let Some(place) = &mut self.place else { return self };
+        let Some(place) = self.place.as_mut().filter(|place| !place.is_hidden) else { return self };
         let line = if place.is_from_the_start() { place.excerpt.trim_start() } else { "" };
         if is_heading(line) || is_addresses(line) {
             return self;
         }
         let key = key_of(line).map_or("", |(key, _)| key).to_owned();
+        place.is_hidden = true;
         place.excerpt = if key.is_empty() { "…".to_owned() } else { format!("{key} = …") };
         (place.caret_offset, place.caret_width) = (0, key.chars().count().max(1));
         // The parser repeats a value of a wrong type.
@@ -122,6 +125,7 @@ impl Place {
             line: text[..line_start].matches('\n').count() + 1,
             column: before + 1,
             excerpt: excerpt.trim_end().to_owned(),
+            is_hidden: false,
             caret_offset: before - first,
             caret_width: width.min(room).max(1),
         }

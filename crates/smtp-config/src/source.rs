@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::file::File;
 use crate::keys;
 use crate::problem::{Problem, Problems};
+use crate::secret;
 use crate::users::Users;
 use crate::value::PASSWORD_WRITTEN;
 
@@ -156,17 +157,29 @@ impl Source {
     ) -> Result<T, Problems> {
         let document = toml::de::DeTable::parse(&self.text).map_err(|error| self.toml_problem(&error))?;
         let unknown = unknown_keys(document.get_ref());
-        Problems::check(unknown.into_iter().map(|found| self.problem(Some(found.span), found.message)).collect())?;
+        Problems::check(unknown.into_iter().map(|found| self.misplaced(found)).collect())?;
         T::deserialize(toml::de::Deserializer::from(document)).map_err(|error| self.toml_problem(&error).into())
+    }
+
+    fn misplaced(&self, found: Misplaced) -> Problem {
+        let problem = self.unproven(Some(found.span), found.message);
+        if found.beside_secrets { problem.without_values() } else { problem }
     }
 
     fn toml_problem(&self, error: &toml::de::Error) -> Problem {
         let message = error.message().replace('\n', ", ");
         match message.strip_prefix("missing field ") {
-            Some(key) => self.problem(error.span(), format!("{key} is missing here")),
+            Some(key) => self.unproven(error.span(), format!("{key} is missing here")),
             None if message == PASSWORD_WRITTEN => self.problem(error.span(), message).without_values(),
-            None => self.problem(error.span(), message),
+            None => self.unproven(error.span(), message),
         }
+    }
+
+    /// A problem with text that is not yet what it should be: what may be a secret in it is not repeated.
+    fn unproven(&self, place: Option<Range<usize>>, message: String) -> Problem {
+        let is_secret = place.as_ref().is_some_and(|span| secret::may_be_in_line(&self.text, span));
+        let problem = self.problem(place, message);
+        if is_secret { problem.without_values() } else { problem }
     }
 }
 
@@ -174,6 +187,8 @@ impl Source {
 pub(crate) struct Misplaced {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
+    /// It stands in a section that has to do with secrets: its value may be one, whatever its name is.
+    pub(crate) beside_secrets: bool,
 }
 
 /// One octet more than is allowed, so that the caller can tell.

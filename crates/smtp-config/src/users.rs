@@ -58,6 +58,7 @@ impl Users {
                 Misplaced {
                     span: key.span(),
                     message: format!("unknown key `{}` in [{user}]{}", key.get_ref(), suggestion.unwrap_or_default()),
+                    beside_secrets: true,
                 }
             })
             .collect()

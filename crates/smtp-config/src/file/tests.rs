@@ -92,7 +92,7 @@ fn keys_are_checked_in_inline_tables_and_in_each_of_many() {
         message("[[route]]\nrecipients = []\nto = \"smtp://a\"\n[[route]]\nusername = 1"),
         "x.toml:5:1: unknown key `username` in [[route]]\n  \
            |\n\
-         5 | username = 1\n  \
+         5 | username = …\n  \
            | ^^^^^^^^"
     );
 }
@@ -259,4 +259,42 @@ fn a_password_in_the_file_is_refused_and_not_repeated() {
     let problems = Source::new("a.toml", text).file().unwrap_err().to_string();
     assert!(problems.contains("a password does not stand in this file"), "{problems}");
     assert!(!problems.contains("wonderland"), "{problems}");
+}
+
+/// Whatever else is wrong with it.
+#[test]
+fn what_may_be_a_secret_is_not_repeated() {
+    for (line, message) in [
+        ("password = \"wonderland\"", "expected a table"),
+        ("password = wonderland", "string values must be quoted"),
+        ("password = \"wonderland", "invalid basic string"),
+        ("password = {}\npassword = \"wonderland\"", "duplicate key"),
+        ("password = [\"wonderland\"]", "expected a table"),
+        ("password = \"\"\"\nwonderland\"\"\"", "expected a table"),
+        ("password={plain=\"wonderland\"}", "unknown key `plain`"),
+        ("password = { file = \"/p\", value = \"wonderland\" }", "unknown key `value`"),
+        ("password.plain = \"wonderland\"", "unknown key `plain`"),
+        ("password = { file = [\"wonderland\"] }", "expected path string"),
+        ("token=\"wonderland\"", "expected a table"),
+        ("passwd = \"wonderland\"", "unknown key `passwd`"),
+        ("login = \"wonderland\"", "unknown key `login`"),
+        ("to = \"tls://app1:wonderland@smtp.example.net\"", "a password does not stand in this file"),
+        ("to = \"app1:wonderland@smtp.example.net\"", "a password does not stand in this file"),
+        ("to = \"app1:wonderland\\u0040smtp.example.net\"", "a password does not stand in this file"),
+        ("to = smtp://app1:wonderland@smtp.example.net", "string values must be quoted"),
+        ("to = \"smtp://app1:wonderland@smtp.example.net/mail\"", "a password does not stand in this file"),
+    ] {
+        for section in ["[smart_host]", "[[route]]"] {
+            let problems = self::message(&format!("{section}\n{line}\n"));
+            assert!(problems.contains(message), "{line}: {problems}");
+            assert!(!problems.contains("wonderland"), "{line}: {problems}");
+        }
+    }
+    for text in [
+        "smart_host = { to = \"smtp://a.example\", password = \"wonderland\" }",
+        "relay_host.password = \"wonderland\"",
+        "[local]\ndomains = []\ndeliver = { lmtp = \"app1:wonderland@127.0.0.1:24\" }",
+    ] {
+        assert!(!message(text).contains("wonderland"), "{text}: {}", message(text));
+    }
 }

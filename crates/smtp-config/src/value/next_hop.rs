@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::secret::has_password;
 use crate::value::{ValueError, deserialize_from_string, unknown_word, words};
 
 words! {
@@ -76,13 +77,16 @@ impl FromStr for NextHopUrl {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
+        // Before anything of it is repeated in a message.
+        if has_password(text.split_once("://").map_or(text, |(_, authority)| authority)) {
+            return Err(ValueError::new(PASSWORD_WRITTEN));
+        }
         let Some((scheme, authority)) = text.split_once("://") else {
             return Err(ValueError::new(format!(
                 "{text:?} is no next hop; write it like \"smtp://relay.example.net:25\""
             )));
         };
         let scheme: Scheme = scheme.parse().map_err(|_| unknown_word(scheme, Scheme::WORDS))?;
-        // Not repeated in the message: a password may stand in it.
         let (user, authority) = match authority.rsplit_once('@') {
             Some((user, authority)) => (Some(parse_user(user)?), authority),
             None => (None, authority),
@@ -103,9 +107,6 @@ pub(crate) const PASSWORD_WRITTEN: &str = "a password does not stand in this fil
 
 /// The user, with `%XX` for what cannot stand in the text of a next hop (RFC 3986 §2.1).
 fn parse_user(text: &str) -> Result<String, ValueError> {
-    if text.contains(':') {
-        return Err(ValueError::new(PASSWORD_WRITTEN));
-    }
     let wrong =
         || ValueError::new(format!("{text:?} is no user name; write other characters than letters and digits as %XX"));
     let mut octets = Vec::with_capacity(text.len());
@@ -201,8 +202,13 @@ impl FromStr for LmtpAddress {
             }
             return Ok(Self::Socket(path));
         }
+        if text.contains('@') {
+            return Err(ValueError::new(
+                "a place for LMTP has no user; write it like \"unix:/run/dovecot/lmtp\" or \"127.0.0.1:24\"",
+            ));
+        }
         match format!("{}://{text}", Scheme::Lmtp).parse() {
-            Ok(NextHopUrl { user: None, host, port, .. }) => Ok(Self::Tcp { host, port }),
+            Ok(NextHopUrl { host, port, .. }) => Ok(Self::Tcp { host, port }),
             _ => Err(ValueError::new(format!(
                 "{text:?} is no place for LMTP; write it like \"unix:/run/dovecot/lmtp\" or \"127.0.0.1:24\", and never with port 25"
             ))),
