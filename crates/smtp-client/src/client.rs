@@ -75,8 +75,8 @@ impl Client {
     /// again in the clear, over a new connection, and a warning is logged. With a mandatory mode nothing of a message
     /// is sent before TLS is as it must be, and STARTTLS is not sent where it is not offered.
     ///
-    /// Where the next hop has a login its secret is read, and AUTH follows (RFC 4954). A host that refuses it, or has no AUTH, is not tried at
-    /// other addresses: too many failures lock a login.
+    /// Where the next hop has a login its secret is read, and AUTH follows (RFC 4954). A host that refuses it, or has no AUTH, is not
+    /// tried at other addresses: too many failures lock a login. One that goes away meanwhile has refused nothing.
     ///
     /// # Errors
     /// The failure at the address that got farthest.
@@ -134,7 +134,7 @@ impl Client {
                         login,
                     });
                 }
-                Err((stage @ Stage::Auth, failure)) => return Err(ConnectError { host, stage, failure }),
+                Err((stage, failure @ ConnectFailure::Login(_))) => return Err(ConnectError { host, stage, failure }),
                 Err((stage, failure)) => {
                     tracing::debug!(%host, %stage, %failure, "a next hop's address did not serve");
                     failed = failed.or_farther(ConnectError { host, stage, failure });

@@ -90,7 +90,8 @@ impl ConnectError {
         }
         let passes = match &self.failure {
             ConnectFailure::NoTls | ConnectFailure::Unverifiable(_) => false,
-            ConnectFailure::Tls(error) => matches!(error, HandshakeError::TimedOut { .. }),
+            // A connection can break at any time, and says nothing of the host's TLS.
+            ConnectFailure::Tls(error) => error.tls_error().is_none(),
             ConnectFailure::Refused(reply) => reply.class() == ReplyClass::Transient,
             _ => true,
         };

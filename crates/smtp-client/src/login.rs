@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use smtp_io::{Connection, now};
 use smtp_mail::{Report, Stage};
 use smtp_proto::client::{self, ClientSession, Event};
-use smtp_proto::{ChannelBindings, EnhancedStatus, Mechanism, RemoteReply, Secret};
+use smtp_proto::{ChannelBindings, EnhancedStatus, Mechanism, RemoteReply, ReplyClass, Secret};
 use smtp_sasl::{ClientError, Credentials, Login, LoginError, prepare_password};
 
 use crate::error::{ConnectFailure, transient_status};
@@ -111,10 +113,16 @@ impl SecretFile {
 }
 
 fn read_at_most(path: &Path, octets_max: usize) -> io::Result<Secret> {
+    // A pipe that nobody writes to is not waited for: the configuration would never be done with.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("the flags of open are an int");
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no plain file"));
+    }
     // Reserved beforehand: what grows leaves its earlier octets behind.
     let mut octets = Vec::with_capacity(octets_max);
     let limit = u64::try_from(octets_max).unwrap_or(u64::MAX);
-    let read = File::open(path)?.take(limit).read_to_end(&mut octets);
+    let read = file.take(limit).read_to_end(&mut octets);
     let secret = Secret::new(octets);
     read.map(|_| secret)
 }
@@ -183,7 +191,7 @@ impl LoginFailure {
             Self::Secret(_) | Self::BrokenOff => EnhancedStatus::new(4, 3, 5),
             Self::Clear => EnhancedStatus::new(4, 7, 11),
             Self::NotOffered | Self::NoMechanism { .. } => EnhancedStatus::new(4, 7, 4),
-            Self::Refused { reply, .. } if reply.code().number() / 100 == 4 => transient_status(reply),
+            Self::Refused { reply, .. } if reply.class() == ReplyClass::Transient => transient_status(reply),
             Self::Refused { .. } => EnhancedStatus::new(4, 7, 8),
             Self::GivenUp { .. } => EnhancedStatus::new(4, 7, 5),
         }
@@ -348,6 +356,11 @@ mod tests {
         }
         let long = vec![b'x'; SECRET_OCTETS_MAX + 1];
         assert!(read(&token, &long).unwrap_err().contains("longer than"));
+        // A pipe that nobody writes to is not waited for.
+        std::fs::remove_file(&path).unwrap();
+        let owner_reads = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, owner_reads, 0).unwrap();
+        assert!(password.read().unwrap_err().to_string().ends_with("it is no plain file"));
         std::fs::remove_file(&path).unwrap();
         assert!(password.read().unwrap_err().to_string().contains("cannot be read"));
     }

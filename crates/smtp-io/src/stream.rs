@@ -37,6 +37,17 @@ pub enum HandshakeError {
     NotPlain,
 }
 
+impl HandshakeError {
+    /// What the two sides did not agree on, in the words of rustls; `None`: it did not come so far, since the connection broke or the
+    /// peer took too long.
+    pub fn tls_error(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Failed(error) => error.get_ref()?.downcast_ref(),
+            Self::TimedOut { .. } | Self::NotPlain => None,
+        }
+    }
+}
+
 /// A TCP connection, in the clear or under TLS; or a Unix socket, which never leaves the machine and has no TLS.
 pub struct Stream(Inner);
 

@@ -256,6 +256,8 @@ async fn a_host_that_goes_away_meanwhile_is_a_lost_connection() {
         let peer = Peer::start(place.script("PLAIN").on(Stage::Auth, answer));
         let error = place.connect(&peer, VERIFY, place.login()).await.unwrap_err();
         assert_eq!((error.stage, result_summary(&error.result())), (At::Auth, format!("deferred {status}")));
+        // It has not refused the log-in, so that the other address is tried.
+        assert_eq!((peer.connections(), peer.count_commands("AUTH")), (2, 2));
     }
 }
 

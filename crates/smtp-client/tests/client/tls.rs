@@ -141,6 +141,25 @@ async fn implicit_tls() {
     assert!(peer.messages().is_empty());
 }
 
+/// RFC 8689 §4.2.1 ends mail where there can be no TLS; a connection that breaks does not say so.
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_handshake_is_no_lack_of_tls() {
+    let settings = trusting(&Authority::new());
+    let verify = TlsMode::Verify(TlsStart::Implicit);
+    let breaking = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = breaking.local_addr().unwrap();
+    let ending = tokio::spawn(async move { drop(breaking.accept().await.unwrap()) });
+    let error = Client::connect(&hop(address, verify), &[address], &settings).await.unwrap_err();
+    ending.await.unwrap();
+    assert_eq!(error.stage, At::Tls);
+    assert_eq!(error.without_tls().as_ref().map(result_summary).as_deref(), Some("deferred 4.7.5"), "{error}");
+
+    // What follows is no TLS, and never will be.
+    let peer = Peer::start(Script::new());
+    let error = connect(&peer, verify, &settings).await.unwrap_err();
+    assert_eq!(error.without_tls().as_ref().map(result_summary).as_deref(), Some("failed 5.7.10"), "{error}");
+}
+
 #[tokio::test]
 async fn nothing_said_in_the_clear_behind_starttls_is_taken_for_a_reply() {
     let authority = Authority::new();

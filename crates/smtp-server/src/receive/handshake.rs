@@ -53,10 +53,7 @@ pub(super) fn failed(shared: &Shared, session: &log::Session, error: &Connection
 fn reason(error: &HandshakeError) -> TlsFailure {
     match error {
         HandshakeError::TimedOut { .. } => TlsFailure::TimedOut,
-        HandshakeError::Failed(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
-            Some(error) => reason_of_tls(error),
-            None => TlsFailure::Broken,
-        },
+        HandshakeError::Failed(_) => error.tls_error().map_or(TlsFailure::Broken, reason_of_tls),
         HandshakeError::NotPlain => TlsFailure::Other,
     }
 }
