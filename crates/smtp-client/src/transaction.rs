@@ -149,7 +149,7 @@ impl Client {
         match event {
             Ok(Event::Recipient { index, reply }) => {
                 if reply.class() != ReplyClass::Completion {
-                    if is_too_many(&reply) {
+                    if reply.is_too_many_recipients() {
                         transaction.again.push(transaction.round[index]);
                     }
                     transaction.set(index, self.refused(Stage::Rcpt, reply));
@@ -265,11 +265,6 @@ fn is_gone(event: &Result<Event, ConnectionError>) -> bool {
     }
 }
 
-/// 452, and 552 which older servers say instead: there are too many recipients for one transaction.
-fn is_too_many(reply: &RemoteReply) -> bool {
-    matches!(reply.code().number(), 452 | 552)
-}
-
 /// 530: who we are, or TLS, is asked for (RFC 4954 §6, RFC 3207 §4). That is no fault of the message, and can be set right
 /// before it expires.
 fn is_about_us(reply: &RemoteReply) -> bool {
@@ -277,7 +272,7 @@ fn is_about_us(reply: &RemoteReply) -> bool {
 }
 
 fn is_too_many_at(stage: Stage, reply: &RemoteReply) -> bool {
-    stage == Stage::Rcpt && is_too_many(reply)
+    stage == Stage::Rcpt && reply.is_too_many_recipients()
 }
 
 fn no_reply() -> Report {

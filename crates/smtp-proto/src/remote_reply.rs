@@ -51,6 +51,12 @@ impl RemoteReply {
         self.code.class()
     }
 
+    /// Whether this, in reply to RCPT, puts the recipient off to another transaction since one cannot have so many: 452, and 552
+    /// which older servers say instead (RFC 5321 §4.5.3.1.10).
+    pub fn is_too_many_recipients(&self) -> bool {
+        matches!(self.code.number(), 452 | 552)
+    }
+
     /// The text of each line, behind the code.
     pub fn lines(&self) -> impl Iterator<Item = &[u8]> {
         self.octets

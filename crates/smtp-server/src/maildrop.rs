@@ -17,9 +17,10 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use smtp_io::{Connection, now};
+use smtp_mail::Report;
 use smtp_mail::maildrop::{DroppedEnvelope, ENVELOPE_OCTETS_MAX, UNFINISHED_SUFFIX};
-use smtp_proto::client::{ClientConfig, ClientSession, Event};
-use smtp_proto::{ContentFacts, Domain, EnhancedStatus, Envelope, RemoteReply, ReplyClass};
+use smtp_proto::client::{ClientConfig, ClientSession, CloseReason, Event};
+use smtp_proto::{ContentFacts, Domain, EnhancedStatus, Envelope, Rcpt, RemoteReply, ReplyClass};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
@@ -40,8 +41,6 @@ const MODE: u32 = 0o1733;
 const REFUSED: &str = "refused";
 /// There are more recipients than one transaction may have (RFC 3463 §3.6).
 const TOO_MANY_RECIPIENTS: EnhancedStatus = EnhancedStatus::new(4, 5, 3);
-/// What is shown of a reply.
-const REPLY_SHOWN_OCTETS: usize = 500;
 
 /// The maildrop at work.
 #[derive(Debug)]
@@ -206,8 +205,9 @@ impl Maildrop {
         let serving = tokio::spawn(self.submission.clone().serve(theirs, uid));
         let config = ClientConfig::new("localhost".parse().expect("localhost is a name"));
         let session = ClientSession::new(Arc::new(config), None, now());
-        let mut submitting = Submitting { connection: Connection::new(ours, session), refusals: Vec::new() };
-        let outcome = submitting.run(&envelope, content).await;
+        let connection = Connection::new(ours, session);
+        let mut submitting = Submitting { connection, refusals: Vec::new(), taken: false };
+        let outcome = submitting.run(envelope, &content).await;
         drop(submitting);
         // A panic of it is counted and told there.
         let _ = serving.await;
@@ -227,56 +227,94 @@ impl Maildrop {
 struct Submitting {
     connection: Connection<ClientSession>,
     refusals: Vec<String>,
+    /// The message is durable for some: who submitted the file again would send it to them twice.
+    taken: bool,
+}
+
+/// Why a transaction has ended before all in it had an answer.
+enum Ended {
+    /// The server takes nothing at the moment.
+    Later(String),
+    /// It refuses the message, whoever that is for.
+    Refused(String),
 }
 
 impl Submitting {
-    async fn run(&mut self, envelope: &Envelope, content: Bytes) -> Outcome {
-        let facts = ContentFacts::of(&content);
-        let mut content = Some(content);
-        loop {
-            let Ok(event) = self.connection.next_event().await else { return Outcome::Later };
-            let session = self.connection.session();
-            match event {
-                Event::Ready(_) => {
-                    if let Err(error) = session.begin(envelope, &facts, now()) {
-                        return Outcome::Refused(error.to_string());
-                    }
+    /// Submits the file to everybody, in as many transactions as the server takes them in (RFC 5321 §4.5.3.1.10).
+    async fn run(&mut self, mut envelope: Envelope, content: &Bytes) -> Outcome {
+        match self.connection.next_event().await {
+            Ok(Event::Ready(_)) => {}
+            Ok(Event::Refused { reply, .. }) if reply.class() == ReplyClass::Permanent => {
+                return Outcome::Refused(shown(&reply));
+            }
+            _ => return Outcome::Later,
+        }
+        let facts = ContentFacts::of(content);
+        while !envelope.recipients.is_empty() {
+            match self.transact(&envelope, &facts, content).await {
+                Ok(put_off) => envelope.recipients = put_off,
+                Err(Ended::Later(_)) if !self.taken => return Outcome::Later,
+                Err(Ended::Later(reason) | Ended::Refused(reason)) => {
+                    self.refusals.push(reason);
+                    break;
                 }
-                Event::Recipient { reply, .. } => match reply.class() {
+            }
+        }
+        if self.refusals.is_empty() { Outcome::Taken } else { Outcome::Refused(self.refusals.join("; ")) }
+    }
+
+    /// One transaction, to its end. Those that the server has put off as too many at once, while it took others.
+    async fn transact(
+        &mut self,
+        envelope: &Envelope,
+        facts: &ContentFacts,
+        content: &Bytes,
+    ) -> Result<Vec<Rcpt>, Ended> {
+        let begun = self.connection.session().begin(envelope, facts, now());
+        begun.map_err(|error| Ended::Refused(error.to_string()))?;
+        let mut content = Some(content.clone());
+        let mut too_many = Vec::new();
+        let mut taken = false;
+        loop {
+            let event = self.connection.next_event().await.map_err(|error| Ended::Later(error.to_string()))?;
+            match event {
+                Event::Recipient { index, reply } => match reply.class() {
                     ReplyClass::Completion => {}
-                    // The file will have no fewer recipients later.
-                    _ if reply.status() == Some(TOO_MANY_RECIPIENTS) => self.refusals.push(shown(&reply)),
-                    ReplyClass::Transient => return Outcome::Later,
+                    _ if reply.status() == Some(TOO_MANY_RECIPIENTS) => too_many.push((index, reply)),
+                    ReplyClass::Transient if !self.taken => return Err(Ended::Later(shown(&reply))),
                     _ => self.refusals.push(shown(&reply)),
                 },
                 Event::MailDataWanted => {
+                    let session = self.connection.session();
                     // What the session has refused meanwhile is told by the next event.
                     let _ = match content.take() {
                         Some(content) => session.send_mail_data(content, now()),
                         None => session.finish_mail_data(now()),
                     };
                 }
-                Event::Delivered { .. } => {}
-                Event::Finished => return self.finished(),
+                Event::Delivered { .. } => taken = true,
+                Event::Finished => break,
                 Event::Refused { reply, .. } if reply.class() == ReplyClass::Permanent => {
-                    self.refusals.push(shown(&reply));
-                    return self.finished();
+                    return Err(Ended::Refused(shown(&reply)));
                 }
-                Event::Closed(smtp_proto::client::CloseReason::Content(fault)) => {
-                    return Outcome::Refused(fault.to_string());
-                }
-                _ => return Outcome::Later,
+                Event::Refused { reply, .. } => return Err(Ended::Later(shown(&reply))),
+                Event::Closed(CloseReason::Content(fault)) => return Err(Ended::Refused(fault.to_string())),
+                Event::Closed(reason) => return Err(Ended::Later(reason.to_string())),
+                _ => return Err(Ended::Later("the session is out of step".to_owned())),
             }
         }
-    }
-
-    fn finished(&mut self) -> Outcome {
-        if self.refusals.is_empty() { Outcome::Taken } else { Outcome::Refused(self.refusals.join("; ")) }
+        self.taken |= taken;
+        if taken {
+            return Ok(too_many.into_iter().map(|(index, _)| envelope.recipients[index].clone()).collect());
+        }
+        // A server that took nobody will not take these alone, nor later.
+        self.refusals.extend(too_many.iter().map(|(_, reply)| shown(reply)));
+        Ok(Vec::new())
     }
 }
 
 fn shown(reply: &RemoteReply) -> String {
-    reply.escaped(REPLY_SHOWN_OCTETS)
+    reply.escaped(Report::TEXT_OCTETS_MAX)
 }
 
 /// Makes the folders, where they are not there, and sees that they are ours.

@@ -11,6 +11,7 @@ mod session;
 mod user;
 mod verify;
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::net::Shutdown;
@@ -156,12 +157,9 @@ fn deliver(options: Options, submission: &SubmissionPlace) -> Result<(), Exit> {
         Sender::Address(address) => Some(address),
     };
     let full_name = options.full_name.or(user.full_name);
-    let mut envelope = DroppedEnvelope { sender, full_name, recipients: Vec::new(), reports: options.reports };
-    for recipient in recipients {
-        if !envelope.recipients.contains(&recipient) {
-            envelope.recipients.push(recipient);
-        }
-    }
+    let mut named = HashSet::new();
+    recipients.retain(|recipient| named.insert(recipient.clone()));
+    let mut envelope = DroppedEnvelope { sender, full_name, recipients, reports: options.reports };
     let mut progress = Progress::new(envelope.recipients.len());
     match send(&submission.socket, envelope.clone(), content.clone(), &mut progress) {
         Ok(()) => {}

@@ -62,10 +62,24 @@ async fn what_is_too_much_waits_in_the_maildrop() {
     assert_eq!(house.maildir("alice").len(), 2);
 }
 
+/// RFC 5321 §4.5.3.1.10. sendmail has told its caller that they all will have the message.
+#[tokio::test]
+async fn what_has_too_many_recipients_for_one_message_goes_in_several() {
+    let mut house = House::down("[limits]\nrecipients_per_message = 2\n").await;
+    house.write("aliases", "postmaster: alice\nothers: bob\n");
+    house.write("queue-maildrop/0001", &FILE.replace("to:alice\n", "to:alice\nto:bob\nto:postmaster\nto:others\n"));
+    house.start_daemon().await;
+    until("the file is gone", || !house.path("queue-maildrop/0001").exists()).await;
+    assert_eq!(fs::read_dir(house.path("queue-maildrop/refused")).unwrap().count(), 0);
+    until("both have it twice", || (house.maildir("alice").len(), house.maildir("bob").len()) == (2, 2)).await;
+    house.stop().await;
+}
+
 /// It would be tried again and again, for those who were taken too.
 #[tokio::test]
-async fn what_has_too_many_recipients_for_one_message_is_put_aside() {
-    let mut house = House::down("[limits]\nrecipients_per_message = 2\n").await;
+async fn what_must_wait_when_some_have_it_is_put_aside() {
+    let limits = "[limits]\nrecipients_per_message = 2\n[submit]\nmessages_per_hour = 1\n";
+    let mut house = House::down(limits).await;
     house.write("queue-maildrop/0001", &FILE.replace("to:alice\n", "to:alice\nto:bob\nto:postmaster\n"));
     house.start_daemon().await;
     let ends = ["alice@example.org", "bob@example.org"].map(|recipient| (recipient, AttemptResult::Delivered));

@@ -13,8 +13,8 @@ use super::session::RECIPIENTS_MAX;
 /// guessed.
 const MODE: u32 = 0o644;
 
-/// Leaves a message for the server: a file for each [`RECIPIENTS_MAX`] recipients, which every server takes in one transaction. When
-/// this returns it survives a power cut.
+/// Leaves a message for the server: a file for each [`RECIPIENTS_MAX`] recipients, which it takes in one transaction unless it
+/// is told to take fewer. When this returns it survives a power cut.
 ///
 /// # Errors
 /// The folder is not there or takes nothing: nothing is left then.

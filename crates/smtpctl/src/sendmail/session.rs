@@ -8,15 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use smtp_mail::Report;
 use smtp_proto::client::{ClientConfig, ClientSession, CloseReason, Event, Stage};
-use smtp_proto::{ContentFacts, Domain, Envelope, RemoteReply, ReplyClass, ReplyReader, Session as _};
+use smtp_proto::{ContentFacts, Domain, EnhancedStatus, Envelope, RemoteReply, ReplyClass, ReplyReader, Session as _};
 
 use super::exit::{Exit, code};
 
 /// Recipients of one transaction where the server does not say how many it takes (RFC 5321 §4.5.3.1.8).
 pub(super) const RECIPIENTS_MAX: usize = 100;
-/// What is shown of a reply.
-const REPLY_SHOWN_OCTETS: usize = 500;
 const READ_OCTETS: usize = 4096;
 
 /// Why a message has not been answered by the server.
@@ -40,14 +39,42 @@ pub(crate) struct Progress {
     /// Those that the server has not answered for, by their place in the envelope.
     pub(crate) waiting: VecDeque<usize>,
     pub(crate) refusals: Refusals,
+    /// Those whom the server may take later, and what it says to them.
+    put_off: Vec<(usize, RemoteReply)>,
     /// The server has the message for somebody: a caller that tried again would send it twice.
     taken: bool,
 }
 
 impl Progress {
     pub(crate) fn new(recipients: usize) -> Self {
-        Self { waiting: (0..recipients).collect(), refusals: Refusals::default(), taken: false }
+        Self { waiting: (0..recipients).collect(), refusals: Refusals::default(), put_off: Vec::new(), taken: false }
     }
+
+    /// What becomes of those who were put off. The caller tries again for them, unless others have the message: then they wait.
+    ///
+    /// # Errors
+    /// They wait, or it has ended before.
+    fn settle(&mut self, sent: Result<(), Failed>) -> Result<(), Failed> {
+        let put_off = std::mem::take(&mut self.put_off);
+        let Some((_, first)) = put_off.first() else { return sent };
+        let sent = if self.taken { sent.and(Err(Failed::Down(shown(first)))) } else { sent };
+        if matches!(sent, Err(Failed::Down(_))) {
+            self.waiting.extend(put_off.iter().map(|(recipient, _)| recipient));
+        } else {
+            for (_, reply) in &put_off {
+                self.refusals.add(Stage::Rcpt, reply);
+            }
+        }
+        sent
+    }
+}
+
+/// What has become of the recipients of one transaction that had no place in it.
+#[derive(Default)]
+struct NotTaken {
+    /// As too many at once: they are to have another transaction.
+    again: Vec<usize>,
+    put_off: Vec<(usize, RemoteReply)>,
 }
 
 /// A session with the server that has greeted.
@@ -104,49 +131,64 @@ impl Session {
     /// taken out of `progress`.
     ///
     /// # Errors
-    /// It ended before all had an answer.
+    /// It ended before all had an answer that holds.
     pub(crate) fn send(mut self, envelope: &Envelope, content: &Bytes, progress: &mut Progress) -> Result<(), Failed> {
+        let sent = self.send_in_turn(envelope, content, progress);
+        if sent.is_ok() {
+            self.engine.quit(Instant::now());
+            // The message is settled: how the session ends is no matter.
+            let _ = self.next_event();
+        }
+        progress.settle(sent)
+    }
+
+    fn send_in_turn(&mut self, envelope: &Envelope, content: &Bytes, progress: &mut Progress) -> Result<(), Failed> {
+        let facts = ContentFacts::of(content);
         let limit = self.engine.extensions().limits.rcpt_max.and_then(|limit| usize::try_from(limit).ok());
         let mut at_most = limit.unwrap_or(RECIPIENTS_MAX);
         while !progress.waiting.is_empty() {
             let round: Vec<usize> = progress.waiting.iter().copied().take(at_most).collect();
-            let Some(again) = self.transact(envelope, &round, content, progress)? else {
+            let part = Envelope {
+                mail: envelope.mail.clone(),
+                recipients: round.iter().map(|&place| envelope.recipients[place].clone()).collect(),
+            };
+            self.engine
+                .begin(&part, &facts, Instant::now())
+                .map_err(|unfit| Failed::Refused(Exit::new(code::DATAERR, unfit.to_string())))?;
+            let Some(NotTaken { again, put_off }) = self.transact(&round, content, progress)? else {
                 // The message is refused, and is the same for the others.
                 progress.waiting.clear();
                 break;
             };
             progress.waiting.drain(..round.len());
-            // Fewer next time. Where none was taken the transaction has told it as a refusal.
+            progress.put_off.extend(put_off);
+            // Fewer next time.
             at_most = (round.len() - again.len()).max(1);
             again.into_iter().rev().for_each(|recipient| progress.waiting.push_front(recipient));
         }
-        self.engine.quit(Instant::now());
-        // The message is settled: how the session ends is no matter.
-        let _ = self.next_event();
         Ok(())
     }
 
-    /// One transaction, to its end. Those that the server has put off as too many at once, while it took others; `None`: it
-    /// refuses the message, whoever it is for.
+    /// One transaction that has been begun, to its end. `None`: the server refuses the message, whoever it is for.
     fn transact(
         &mut self,
-        envelope: &Envelope,
         round: &[usize],
         content: &Bytes,
         progress: &mut Progress,
-    ) -> Result<Option<Vec<usize>>, Failed> {
-        let recipients = round.iter().map(|&place| envelope.recipients[place].clone()).collect();
-        let part = Envelope { mail: envelope.mail.clone(), recipients };
-        self.engine
-            .begin(&part, &ContentFacts::of(content), Instant::now())
-            .map_err(|unfit| Failed::Refused(Exit::new(code::DATAERR, unfit.to_string())))?;
+    ) -> Result<Option<NotTaken>, Failed> {
         let mut content = Some(content.clone());
         let mut too_many: Vec<(usize, RemoteReply)> = Vec::new();
+        let mut not_taken = NotTaken::default();
         let mut taken = false;
         loop {
             match self.next_event()? {
                 Event::Recipient { reply, .. } if reply.class() == ReplyClass::Completion => {}
-                Event::Recipient { index, reply } if is_too_many(&reply) => too_many.push((round[index], reply)),
+                Event::Recipient { index, reply } if reply.is_too_many_recipients() => {
+                    too_many.push((round[index], reply));
+                }
+                Event::Recipient { index, reply } if reply.class() == ReplyClass::Transient => {
+                    not_taken.put_off.push((round[index], reply));
+                }
                 Event::Recipient { reply, .. } => progress.refusals.add(Stage::Rcpt, &reply),
                 Event::MailDataWanted => {
                     // What the server has refused meanwhile is told by the next event.
@@ -174,13 +216,12 @@ impl Session {
         }
         progress.taken |= taken;
         if taken {
-            return Ok(Some(too_many.into_iter().map(|(recipient, _)| recipient).collect()));
+            not_taken.again = too_many.into_iter().map(|(recipient, _)| recipient).collect();
+        } else {
+            // A server that took nobody will not take these alone.
+            not_taken.put_off.append(&mut too_many);
         }
-        // A server that took nobody will not take these alone.
-        for (_, reply) in &too_many {
-            progress.refusals.add(Stage::Rcpt, reply);
-        }
-        Ok(Some(Vec::new()))
+        Ok(Some(not_taken))
     }
 
     /// Writes, reads and waits until the engine has an event. Where nothing can be written any more, what the server has
@@ -233,11 +274,6 @@ impl Session {
     }
 }
 
-/// 452, and 552 which older servers say instead: there are too many recipients for one transaction (RFC 5321 §4.5.3.1.10).
-fn is_too_many(reply: &RemoteReply) -> bool {
-    matches!(reply.code().number(), 452 | 552)
-}
-
 /// The domain that a greeting begins with (RFC 5321 §4.2).
 pub(super) fn greeted_by(greeting: &RemoteReply) -> Option<Domain> {
     let text = std::str::from_utf8(greeting.lines().next()?).ok()?;
@@ -253,7 +289,8 @@ pub(crate) struct Refusals {
 
 impl Refusals {
     pub(super) fn add(&mut self, stage: Stage, reply: &RemoteReply) {
-        self.push(exit_code(stage, reply), shown(reply));
+        let is_transient = reply.class() == ReplyClass::Transient;
+        self.push(exit_code(stage, is_transient, reply.status()), shown(reply));
     }
 
     pub(super) fn push(&mut self, code: u8, line: String) {
@@ -271,11 +308,11 @@ impl Refusals {
 }
 
 /// The code of sysexits.h that says the same as a refusal (RFC 3463).
-fn exit_code(stage: Stage, reply: &RemoteReply) -> u8 {
-    if reply.class() == ReplyClass::Transient {
+pub(super) fn exit_code(stage: Stage, is_transient: bool, status: Option<EnhancedStatus>) -> u8 {
+    if is_transient {
         return code::TEMPFAIL;
     }
-    match reply.status().map(|status| (status.subject(), status.detail())) {
+    match status.map(|status| (status.subject(), status.detail())) {
         Some((7, _)) => code::NOPERM,
         Some((1, _)) if stage == Stage::Rcpt => code::NOUSER,
         Some((3 | 5 | 6, _)) if stage != Stage::Rcpt => code::DATAERR,
@@ -291,7 +328,7 @@ fn out_of_step(event: &Event) -> Failed {
 }
 
 fn shown(reply: &RemoteReply) -> String {
-    reply.escaped(REPLY_SHOWN_OCTETS)
+    reply.escaped(Report::TEXT_OCTETS_MAX)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use smtp_proto::{
 };
 
 use super::exit::{Exit, code};
-use super::session::{Refusals, greeted_by};
+use super::session::{Refusals, exit_code, greeted_by};
 use super::{print, submission};
 use crate::args::Global;
 use crate::failure::Failure;
@@ -76,19 +76,14 @@ fn show(route: &AddressRoute, refusals: &mut Refusals) -> Result<(), Exit> {
     render::route(&mut text, route).map_err(|error| failed(&error))?;
     print(&String::from_utf8_lossy(&text))?;
     if let Some(problem) = render::undeliverable(route) {
-        refusals.push(route.refusal.as_ref().map_or(code::TEMPFAIL, exit_code), problem);
+        refusals.push(route.refusal.as_ref().map_or(code::TEMPFAIL, refusal_code), problem);
     }
     Ok(())
 }
 
-/// The code of sysexits.h that says the same (RFC 3463).
-fn exit_code(refusal: &RouteRefusal) -> u8 {
-    match refusal.status.as_deref() {
-        _ if (400..500).contains(&refusal.code) => code::TEMPFAIL,
-        Some(status) if status.starts_with("5.7.") => code::NOPERM,
-        Some(status) if status.starts_with("5.1.") => code::NOUSER,
-        _ => code::UNAVAILABLE,
-    }
+fn refusal_code(refusal: &RouteRefusal) -> u8 {
+    let status = refusal.status.as_deref().and_then(|status| status.parse().ok());
+    exit_code(Stage::Rcpt, (400..500).contains(&refusal.code), status)
 }
 
 /// Tries the addresses in a transaction that comes to nothing.
@@ -104,13 +99,21 @@ fn by_session(addresses: &[Address], socket: &Path) -> Result<Refusals, Exit> {
     accepted(dialogue.ask(&Command::Hello(Hello { kind: HelloKind::Ehlo, name }))?)?;
     let mut mail = Mail::new(ReversePath::Null);
     mail.parameters.smtputf8 = !mailboxes.iter().all(Mailbox::is_ascii);
-    accepted(dialogue.ask(&Command::Mail(mail))?)?;
+    let mail = Command::Mail(mail);
+    accepted(dialogue.ask(&mail)?)?;
     let mut refusals = Refusals::default();
     for mailbox in mailboxes {
-        let accepted = format!("{mailbox} is accepted\n");
-        let reply = dialogue.ask(&Command::Rcpt(Rcpt::new(ForwardPath::Mailbox(mailbox))))?;
+        let as_accepted = format!("{mailbox} is accepted\n");
+        let rcpt = Command::Rcpt(Rcpt::new(ForwardPath::Mailbox(mailbox)));
+        let mut reply = dialogue.ask(&rcpt)?;
+        if reply.is_too_many_recipients() {
+            // That is no matter of this address: a transaction of its own says what is.
+            accepted(dialogue.ask(&Command::Rset)?)?;
+            accepted(dialogue.ask(&mail)?)?;
+            reply = dialogue.ask(&rcpt)?;
+        }
         if reply.class() == ReplyClass::Completion {
-            print(&accepted)?;
+            print(&as_accepted)?;
         } else {
             refusals.add(Stage::Rcpt, &reply);
         }

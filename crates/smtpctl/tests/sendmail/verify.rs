@@ -104,17 +104,24 @@ fn closed(house: &House) {
 async fn others_are_told_whether_it_is_accepted() {
     let mut house = house().await;
     closed(&house);
-    let verify = async |addresses: &[&str]| {
-        let mut command = program(&house, "sendmail", &[&["-bv"], addresses].concat());
+    let verify = async |house: &House, addresses: &[&str]| {
+        let mut command = program(house, "sendmail", &[&["-bv"], addresses].concat());
         command.env("SMTP_SERVER_CONFIG", house.path("other.toml"));
         run(command, "").await
     };
-    let ended = verify(&["alice", "someone@example.net"]).await;
+    let ended = verify(&house, &["alice", "someone@example.net"]).await;
     let expected = "alice@example.org is accepted\nsomeone@example.net is accepted\n";
     assert_eq!((ended.code, &*ended.output), (0, expected), "{}", ended.errors);
-    let ended = verify(&["nobody", "bob"]).await;
+    let ended = verify(&house, &["nobody", "bob"]).await;
     assert_eq!((ended.code, &*ended.output), (67, "bob@example.org is accepted\n"), "{}", ended.errors);
     assert!(ended.errors.starts_with("sendmail: 550 5.1.1 "), "{ended:?}");
+    // More of them than one message may have.
+    house.configure(&format!("[limits]\nrecipients_per_message = 2\n{ROUTES}"));
+    house.reload().await;
+    let ended = verify(&house, &["alice", "bob", "nobody", "postmaster", "crowd", "half"]).await;
+    let expected =
+        ["alice", "bob", "postmaster", "crowd", "half"].map(|user| format!("{user}@example.org is accepted\n"));
+    assert_eq!((ended.code, &*ended.output), (67, &*expected.concat()), "{}", ended.errors);
     assert_eq!(house.daemon().control().queue().stats(SystemTime::now()).messages, 0);
     house.stop().await;
 }

@@ -24,16 +24,17 @@ fn config() -> ClientConfig {
     ClientConfig::new("localhost".parse().unwrap())
 }
 
-/// Sends 4 MiB to as many recipients, and says what has kept it from that.
-fn sent(stream: UnixStream, recipients: usize, progress: &mut Progress) -> Result<(), String> {
+/// Sends that to as many recipients, and says what has kept it from that.
+fn sent(stream: UnixStream, content: String, recipients: usize, progress: &mut Progress) -> Result<(), String> {
     let why = |failed| match failed {
         Failed::Down(why) => why,
         Failed::Refused(exit) => format!("refused: {}", exit.text),
     };
     let (session, _) = Session::begin(stream, config()).map_err(why)?;
     let mut envelope = Envelope::new(Mail::new("<>".parse().unwrap()));
-    envelope.recipients = vec![Rcpt::new("<root@example.org>".parse().unwrap()); recipients];
-    session.send(&envelope, &Bytes::from("x\r\n".repeat(4 << 20)), progress).map_err(why)
+    let path = |number| format!("<user{number}@example.org>").parse().unwrap();
+    envelope.recipients = (0..recipients).map(|number| Rcpt::new(path(number))).collect();
+    session.send(&envelope, &Bytes::from(content), progress).map_err(why)
 }
 
 #[test]
@@ -60,14 +61,13 @@ fn the_last_words_of_the_server_are_heard() {
         &["220 a.example\r\n", "250 a.example\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n421 4.3.2 I go down\r\n"];
     let (stream, serving) = server(lines);
     let mut progress = Progress::new(1);
-    assert_eq!(sent(stream, 1, &mut progress).unwrap_err(), "421 4.3.2 I go down");
+    assert_eq!(sent(stream, "x\r\n".repeat(4 << 20), 1, &mut progress).unwrap_err(), "421 4.3.2 I go down");
     assert_eq!(progress.waiting, [0]);
     serving.join().unwrap();
 }
 
-/// A caller that is told to try again would send it to all once more.
-#[test]
-fn who_has_the_message_does_not_get_it_again_when_the_rest_must_wait() {
+/// A server that takes two recipients at once. It answers RCPT so, and from the second MAIL on all else with `later`.
+fn busy_server(rcpt: fn(&str) -> &'static str, later: &'static str) -> (UnixStream, JoinHandle<()>) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let serving = thread::spawn(move || {
         let mut input = BufReader::new(theirs.try_clone().unwrap());
@@ -87,16 +87,54 @@ fn who_has_the_message_does_not_get_it_again_when_the_rest_must_wait() {
                     "354 go\r\n"
                 }
                 _ if content && line != ".\r\n" => continue,
-                _ if mails > 1 => "452 4.3.1 no room\r\n",
+                "RCPT" => rcpt(&line),
+                _ if mails > 1 => later,
                 _ => "250 ok\r\n",
             };
             content &= line != ".\r\n";
-            (&theirs).write_all(reply.as_bytes()).unwrap();
+            // The client may have what it wants, and be gone.
+            if (&theirs).write_all(reply.as_bytes()).is_err() {
+                return;
+            }
         }
     });
+    (ours, serving)
+}
+
+/// A caller that is told to try again would send it to all once more.
+#[test]
+fn who_has_the_message_does_not_get_it_again_when_the_rest_must_wait() {
+    let (ours, serving) = busy_server(|_| "250 ok\r\n", "452 4.3.1 no room\r\n");
     let mut progress = Progress::new(3);
-    assert_eq!(sent(ours, 3, &mut progress).unwrap_err(), "452 4.3.1 no room");
+    assert_eq!(sent(ours, "x\r\n".to_owned(), 3, &mut progress).unwrap_err(), "452 4.3.1 no room");
     assert_eq!(progress.waiting, [2]);
+    serving.join().unwrap();
+}
+
+/// The same when it is one recipient of several that must wait.
+#[test]
+fn who_has_the_message_does_not_get_it_again_when_another_must_wait() {
+    let rcpt = |line: &str| match line {
+        "RCPT TO:<user0@example.org>\r\n" | "RCPT TO:<user2@example.org>\r\n" => "450 4.2.1 later\r\n",
+        _ => "250 ok\r\n",
+    };
+    let (ours, serving) = busy_server(rcpt, "250 ok\r\n");
+    let mut progress = Progress::new(4);
+    assert_eq!(sent(ours, "x\r\n".to_owned(), 4, &mut progress).unwrap_err(), "450 4.2.1 later");
+    assert_eq!(progress.waiting, [0, 2]);
+    progress.refusals.into_result().unwrap();
+    serving.join().unwrap();
+}
+
+/// Nobody has it: the caller keeps it.
+#[test]
+fn who_must_wait_alone_is_left_to_the_caller() {
+    let (ours, serving) = busy_server(|_| "450 4.2.1 later\r\n", "250 ok\r\n");
+    let mut progress = Progress::new(3);
+    sent(ours, "x\r\n".to_owned(), 3, &mut progress).unwrap();
+    assert!(progress.waiting.is_empty());
+    let exit = progress.refusals.into_result().unwrap_err();
+    assert_eq!((exit.code, exit.text.lines().count()), (code::TEMPFAIL, 3));
     serving.join().unwrap();
 }
 
