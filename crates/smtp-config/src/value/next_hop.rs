@@ -1,6 +1,6 @@
 //! Next hops: `"smtp://relay.example.net:25"`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -116,14 +116,18 @@ fn parse_user(text: &str) -> Result<String, ValueError> {
             let digits = rest.get(1..3).filter(|digits| digits.bytes().all(|octet| octet.is_ascii_hexdigit()));
             octets.push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?);
             rest = &rest[3..];
-        } else if character.is_ascii_graphic() && !"/?#[]<>\"\\".contains(character) {
-            octets.push(character as u8);
-            rest = &rest[1..];
         } else {
-            return Err(wrong());
+            let octet = u8::try_from(character).ok().filter(|&octet| may_stand_in_user(octet)).ok_or_else(wrong)?;
+            octets.push(octet);
+            rest = &rest[1..];
         }
     }
     String::from_utf8(octets).ok().filter(|user| !user.is_empty()).ok_or_else(wrong)
+}
+
+/// Whether a user name may have this as it is. `@` may stand in it, since the last one ends it; a colon would begin a password.
+fn may_stand_in_user(octet: u8) -> bool {
+    octet.is_ascii_graphic() && !b"%:/?#[]<>\"\\".contains(&octet)
 }
 
 fn split_port<'a>(text: &str, authority: &'a str) -> Result<(&'a str, Option<u16>), ValueError> {
@@ -171,7 +175,14 @@ impl fmt::Display for NextHopUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}://", self.scheme)?;
         if let Some(user) = &self.user {
-            write!(formatter, "{}@", user.escape_debug())?;
+            for &octet in user.as_bytes() {
+                if may_stand_in_user(octet) {
+                    formatter.write_char(char::from(octet))?;
+                } else {
+                    write!(formatter, "%{octet:02X}")?;
+                }
+            }
+            formatter.write_char('@')?;
         }
         write!(formatter, "{}:{}", self.host, self.port)
     }

@@ -86,6 +86,7 @@ fn a_wrong_next_hop_says_what_to_write() {
         message("http://relay"),
         "\"http\" is none of \"smtp\", \"submission\", \"submissions\", \"smtps\", \"lmtp\""
     );
+    assert_eq!(next_hop("smtp://a%3a%25%C3%A9@b@c.example").as_deref(), Ok("smtp://a%3A%25%C3%A9@b@c.example:25"));
     for wrong in ["", "%4", "%zz", "%ff", "a b", "a/b", "\u{e9}"] {
         let text = format!("submissions://{wrong}@smtp.example.net").parse::<NextHopUrl>().unwrap_err().to_string();
         assert!(text.starts_with(&format!("{wrong:?} is no user name; ")), "{text}");
@@ -143,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn a_next_hop_reads_back_as_shown(text in "(smtp|submission|submissions|smtps)://([a-z0-9.-]{1,20}|\\[[0-9a-f:]{2,20}\\])(:[0-9]{1,5})?") {
+    fn a_next_hop_reads_back_as_shown(text in "(smtp|submission|submissions|smtps)://(([a-z@.+!]|%[0-7][0-9A-F]|%C3%A9){1,10}@)?([a-z0-9.-]{1,20}|\\[[0-9a-f:]{2,20}\\])(:[0-9]{1,5})?") {
         if let Ok(url) = text.parse::<NextHopUrl>() {
             prop_assert_eq!(url.to_string().parse(), Ok(url));
         }

@@ -55,6 +55,8 @@ pub(super) fn login(prover: &mut Prover<'_>, hop: &WrittenHop<'_>, tls: NextHopT
                 place,
                 "there is no user to log in as: name one in `to`, like \"submissions://app1@smtp.example.net\"",
             );
+        } else {
+            warn_of_terms(prover, hop);
         }
         return None;
     };
@@ -65,6 +67,17 @@ pub(super) fn login(prover: &mut Prover<'_>, hop: &WrittenHop<'_>, tls: NextHopT
     let mechanisms = mechanisms(prover, hop);
     check_privacy(prover, hop, tls);
     Some(HopLogin { user: user?, secret: secret?, mechanisms: mechanisms?, in_clear: hop.login_in_clear })
+}
+
+/// What is said of a log-in that there is none of.
+fn warn_of_terms(prover: &mut Prover<'_>, hop: &WrittenHop<'_>) {
+    let missing = "there is no user in `to` to log in as";
+    if let Some(mechanisms) = hop.mechanisms {
+        prover.warn(mechanisms.place(), format!("`mechanisms` changes nothing: {missing}"));
+    }
+    if hop.login_in_clear {
+        prover.warn(hop.to.place(), format!("`login_in_clear` changes nothing: {missing}"));
+    }
 }
 
 /// A log-in that can be read on its way is told of before it is.

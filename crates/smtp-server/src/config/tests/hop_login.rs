@@ -82,6 +82,20 @@ fn what_cannot_log_in_is_told() {
 }
 
 #[test]
+fn terms_of_a_log_in_that_there_is_none_of_are_warned_of() {
+    let folder = folder("wonderland\n");
+    let warnings = folder
+        .warnings(&smart_host("to = \"smtp://smtp.example.net\"\nmechanisms = [\"PLAIN\"]\nlogin_in_clear = true"));
+    assert_eq!(
+        warnings,
+        [
+            "c.toml:4:14: `mechanisms` changes nothing: there is no user in `to` to log in as",
+            "c.toml:3:6: `login_in_clear` changes nothing: there is no user in `to` to log in as",
+        ]
+    );
+}
+
+#[test]
 fn what_others_can_see_is_warned_of() {
     let folder = folder("wonderland\n");
     let to = "to = \"smtp://app1@smtp.example.net\"\n";
