@@ -271,6 +271,27 @@ async fn the_authorization_identity_may_be_any_login_of_the_same_user() {
     house.stop().await;
 }
 
+/// The certificate is that of the peer: it logs in none of the clients that the peer names by XCLIENT.
+#[tokio::test]
+async fn external_is_not_for_whom_a_peer_speaks() {
+    let clients = Authority::new();
+    let mut house = house(&clients, "request", USERS).await;
+    let text = std::fs::read_to_string(house.path("c.toml")).unwrap();
+    let trusting = format!("xclient_from = [\"{OTHER}\"]\nservice = \"submission\"\n");
+    house.write("c.toml", &text.replace("service = \"submission\"\n", &trusting));
+    house.reload().await;
+    let config = presenting(&house, &clients.issue_client("filter", &["alice@example.org"]));
+    let mut session = implicit(&house, &config).await.unwrap();
+    assert!(offered(&mut session).await.contains("EXTERNAL"));
+    let greeting = session.ask("XCLIENT ADDR=192.0.2.1").await;
+    assert!(greeting.starts_with("220 "), "{greeting}");
+    assert!(!offered(&mut session).await.contains("EXTERNAL"));
+    let reply = session.ask("AUTH EXTERNAL =").await;
+    assert!(reply.starts_with("503 5.5.1 ") || reply.starts_with("504 5.5.4 "), "{reply}");
+    assert!(session.ask("MAIL FROM:<alice@example.org>").await.starts_with("530 5.7.0 "));
+    house.stop().await;
+}
+
 #[tokio::test]
 async fn external_is_offered_to_nobody_else() {
     let clients = Authority::new();
