@@ -99,7 +99,7 @@ async fn session(load: Load, left: Arc<AtomicUsize>, content: Arc<[u8]>) -> Resu
 }
 
 /// A message of about this size: a short header block, then lines of 78 octets.
-fn content(octets: usize) -> Vec<u8> {
+pub(crate) fn content(octets: usize) -> Vec<u8> {
     let mut content = b"From: <load@client.test>\r\nSubject: load\r\n\r\n".to_vec();
     let line = [b'x'; 76];
     while content.len() < octets {

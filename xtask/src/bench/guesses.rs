@@ -12,7 +12,7 @@ use super::secure::Secure;
 use super::server::{LOCAL_RECIPIENT, Peer, Running};
 use super::submission::auth_plain;
 use crate::ground::Ground;
-use crate::load::{Client, LoadReport, Message, Tls, count};
+use crate::load::{self, Client, LoadReport, Message, Tls, count};
 use crate::ours;
 
 /// How much is guessed, and how much mail there is beside it.
@@ -103,9 +103,7 @@ async fn others(server: &Running, messages_per_second: u32, until: Until<'_>) ->
         let every = Duration::from_secs(1) * SESSIONS / messages_per_second;
         let first = start + every * number / SESSIONS;
         sessions.spawn(async move {
-            let content =
-                b"Subject: others\r\n\r\n".iter().copied().chain([b'x'; 60]).chain(*b"\r\n").collect::<Vec<_>>();
-            let content = content.repeat(CONTENT_OCTETS / content.len());
+            let content = load::content(CONTENT_OCTETS);
             let mut client = Client::connect(address).await?;
             let mut latencies = Vec::new();
             let mut turns = tokio::time::interval_at(first, every);

@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 use smtp_io::{CloseLimits, Connection, ConnectionError, HandshakeError, Stream};
+use smtp_proto::TlsFacts;
 use smtp_testkit::tls::{Authority, Identity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,16 +41,22 @@ async fn established() -> (Connection<Lines>, TlsStream<TcpStream>) {
     (Connection::new(stream, Lines::default()), far.unwrap())
 }
 
+/// Two streams with a handshake behind them, both ours, that tell the same facts.
+async fn shaken(acceptor: &TlsAcceptor, connector: &TlsConnector) -> (Stream, Stream, TlsFacts) {
+    let (near, far) = ends().await;
+    let (mut near, mut far) = (Stream::from(near), Stream::from(far));
+    let (accepted, connected) =
+        tokio::join!(near.accept_tls(acceptor, WITHIN), far.connect_tls(connector, name(), WITHIN));
+    let (accepted, connected) = (accepted.unwrap(), connected.unwrap());
+    assert_eq!(accepted, connected);
+    (near, far, accepted)
+}
+
 #[tokio::test]
 async fn both_versions_come_about_and_tell_their_facts() {
     for (version, known, suite_start) in [(&TLS12, "TLSv1.2", "TLS_ECDHE_"), (&TLS13, "TLSv1.3", "TLS_AES_")] {
         let (acceptor, connector) = sides(&[version]);
-        let (near, far) = ends().await;
-        let (mut near, mut far) = (Stream::from(near), Stream::from(far));
-        let (accepted, connected) =
-            tokio::join!(near.accept_tls(&acceptor, WITHIN), far.connect_tls(&connector, name(), WITHIN));
-        let (accepted, connected) = (accepted.unwrap(), connected.unwrap());
-        assert_eq!(accepted, connected);
+        let (near, far, accepted) = shaken(&acceptor, &connector).await;
         assert_eq!(accepted.version, known);
         assert!(accepted.cipher_suite.starts_with(suite_start), "{}", accepted.cipher_suite);
         assert_eq!(accepted.server_name.as_deref(), Some("mx.test"));
@@ -71,12 +78,7 @@ async fn a_session_that_is_resumed_has_no_end_point() {
         let (acceptor, connector) = sides(&[version]);
         let mut resumed = Vec::new();
         for _ in 0..2 {
-            let (near, far) = ends().await;
-            let (mut near, mut far) = (Stream::from(near), Stream::from(far));
-            let (accepted, connected) =
-                tokio::join!(near.accept_tls(&acceptor, WITHIN), far.connect_tls(&connector, name(), WITHIN));
-            let (accepted, connected) = (accepted.unwrap(), connected.unwrap());
-            assert_eq!(accepted, connected);
+            let (mut near, mut far, accepted) = shaken(&acceptor, &connector).await;
             assert_eq!(accepted.channel_bindings.server_end_point.is_none(), accepted.resumed);
             resumed.push(accepted.resumed);
             // With what the server says the client has read the ticket of TLS 1.3 too.

@@ -4,9 +4,9 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use super::house::{House, Security};
-use super::logins::{CONTENT, assert_hides_the_client};
+use super::logins::assert_hides_the_client;
 use super::run;
-use super::wire::trace_fields;
+use super::wire::{CONTENT, trace_fields};
 
 /// Logs in by both listeners. Who shows mallory's certificate, which is nobody's, is offered no EXTERNAL; alice's brings the
 /// content as it was sent.

@@ -8,21 +8,9 @@ use smtp_proto::Secret;
 
 use super::house::{House, PASSWORD, Security};
 use super::run;
-use super::wire::{trace_fields, with_crlf};
+use super::wire::{CONTENT, trace_fields, with_crlf};
 
 const WRONG: &str = "looking-glass-91c2";
-
-pub(crate) const CONTENT: &[u8] = b"From: <alice@example.test>\r\n\
-To: <alice@example.test>\r\n\
-Subject: from a person\r\n\
-Date: Tue, 25 Nov 2025 10:00:00 +0000\r\n\
-Message-ID: <1@client.test>\r\n\
-\r\n\
-A line.\r\n\
-.\r\n\
-..two dots\r\n\
-\r\n\
-The end.\r\n";
 
 /// What programs get that write the header themselves.
 const TEXT: &str = "A line.\n.\n..two dots\n\nThe end.\n";

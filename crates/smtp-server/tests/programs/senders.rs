@@ -6,19 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::house::{House, Security};
 use super::run;
-use super::wire::assert_content_kept;
-
-const CONTENT: &[u8] = b"From: <sender@client.test>\r\n\
-To: <alice@example.test>\r\n\
-Subject: from a program\r\n\
-Date: Tue, 25 Nov 2025 10:00:00 +0000\r\n\
-Message-ID: <1@client.test>\r\n\
-\r\n\
-A line.\r\n\
-.\r\n\
-..two dots\r\n\
-\r\n\
-The end.\r\n";
+use super::wire::{CONTENT, assert_content_kept};
 
 const EVERY_WAY: [Security; 3] = [Security::Plain, Security::StartTls, Security::Implicit];
 

@@ -4,6 +4,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+/// What is sent where any message will do: with dots that must be stuffed, and an empty line.
+pub(crate) const CONTENT: &[u8] = b"From: <alice@example.test>\r\n\
+To: <alice@example.test>\r\n\
+Subject: from a person\r\n\
+Date: Tue, 25 Nov 2025 10:00:00 +0000\r\n\
+Message-ID: <1@client.test>\r\n\
+\r\n\
+A line.\r\n\
+.\r\n\
+..two dots\r\n\
+\r\n\
+The end.\r\n";
+
 /// Sends one message to `recipient`, octet by octet as it is, and insists on a 250.
 pub(crate) fn send(server: SocketAddr, recipient: &str, content: &[u8]) {
     send_from("sender@client.test", server, &[recipient], content);

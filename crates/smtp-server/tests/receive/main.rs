@@ -4,6 +4,9 @@
 #[path = "../house/mod.rs"]
 mod house;
 
+#[path = "../house/process.rs"]
+mod process;
+
 #[path = "../house/handshake.rs"]
 mod handshake;
 

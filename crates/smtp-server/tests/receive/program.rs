@@ -1,18 +1,19 @@
 //! The program itself: what it says when it cannot start, its exit codes, its signals, and what systemd hears of it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::house::Dialogue;
+use crate::process::Server;
 
 /// A directory with a configuration in it.
 struct Site {
@@ -69,60 +70,6 @@ impl Site {
 
     fn start(&self) -> Server {
         Server::of(self.command(&[]))
-    }
-}
-
-/// A server that runs until it is told to stop, or the test is over.
-struct Server {
-    child: Child,
-    log: BufReader<ChildStderr>,
-    /// Lines that came before one that was asked for.
-    passed_over: Vec<Value>,
-    address: String,
-}
-
-impl Server {
-    fn of(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut server = Self { child, log, passed_over: Vec::new(), address: String::new() };
-        let started = server.event("started");
-        started["addresses"].as_str().unwrap().clone_into(&mut server.address);
-        server
-    }
-
-    /// The next line of the log with this event, whatever came before it.
-    fn event(&mut self, event: &str) -> Value {
-        if let Some(index) = self.passed_over.iter().position(|line| line["event"] == event) {
-            return self.passed_over.remove(index);
-        }
-        loop {
-            let mut line = String::new();
-            assert!(self.log.read_line(&mut line).unwrap() > 0, "the server ended before it logged {event}");
-            let line: Value = serde_json::from_str(&line).unwrap();
-            if line["event"] == event {
-                return line;
-            }
-            self.passed_over.push(line);
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn stop(mut self) -> ExitStatus {
-        self.signal(Signal::TERM);
-        self.event("stopped");
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended where all went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
