@@ -17,7 +17,7 @@ mod tests;
 pub use self::daemon::{
     Chain, alias_dropped, certificates_not_reloaded, certificates_reloaded, configuration_warning, dropped_refused,
     fatal, lane_rests, left_out, login_failed, maildrop_unusable, not_accepted, not_reported, not_settled, not_started,
-    panicked, queue_opened, queue_unavailable, reload_failed, reloaded, session_refused, started, stopped,
+    panic, panicked, queue_opened, queue_unavailable, reload_failed, reloaded, session_refused, started, stopped,
 };
 pub use self::event::{
     Act, Attempt, Closed, Received, Refused, Session, SessionId, act, attempt, authenticated, authentication_failed,

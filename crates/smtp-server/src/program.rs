@@ -87,6 +87,8 @@ fn run_server(path: Option<PathBuf>) -> u8 {
         say(&error);
         return EXIT_CONFIG;
     }
+    // Else it would be written between the lines of the log, in a form of its own.
+    std::panic::set_hook(Box::new(log::panic));
     for warning in &loaded.warnings {
         log::configuration_warning(warning);
     }

@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::PanicHookInfo;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use smtp_client::LoginFailure;
@@ -132,6 +134,14 @@ pub fn alias_dropped(path: &ForwardPath, dropped: &Dropped) {
 /// A failure of which nobody can be told: the message was a report itself, or its sender is an address here that nobody has.
 pub fn not_reported(message: smtp_mail::MessageId, reverse_path: &ReversePath, failed: usize) {
     warn!(event = "not_reported", message = %message, failed, reverse_path = %reverse_path);
+}
+
+/// A panic, on whichever thread: a defect of ours, or a library that meets a disk which fails. Who catches it says what follows.
+pub fn panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let thread = thread::current();
+    let text = panic.payload_as_str().unwrap_or_default();
+    error!(event = "panic", thread = thread.name(), place, text);
 }
 
 /// A task panicked: a defect of ours. What it held was given back, and all else goes on.

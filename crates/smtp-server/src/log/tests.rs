@@ -251,3 +251,21 @@ fn session_ids_differ_and_count_up() {
 fn a_bad_filter_is_named() {
     assert!(matches!(install(Format::Json, "smtp_server=loud"), Err(LogError::Filter(_))));
 }
+
+/// It is one line like all others, whatever its text: nothing is written beside the log.
+#[test]
+fn a_panic_is_a_line_of_the_log() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(panic));
+    let lines = lines(Format::Json, || {
+        let panicked = std::panic::catch_unwind(|| panic!("two\nlines"));
+        assert!(panicked.is_err());
+    });
+    std::panic::set_hook(before);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let line: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
+    assert_eq!((line["event"].as_str(), line["level"].as_str()), (Some("panic"), Some("error")));
+    assert_eq!(line["text"], "two\nlines");
+    assert!(line["place"].as_str().unwrap().starts_with("crates/smtp-server/src/log/tests.rs:"), "{line}");
+    assert!(line["thread"].as_str().unwrap().ends_with("a_panic_is_a_line_of_the_log"), "{line}");
+}
